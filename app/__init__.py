@@ -1,0 +1,1 @@
+"""Messaging Gateway: the service between a company's applications and its SMS providers."""
