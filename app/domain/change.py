@@ -1,0 +1,135 @@
+"""A decision as a value: one status event, what becomes of message, attempt and queue row, all or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from app.domain.delivery_errors import DeliveryError
+from app.domain.message import AttemptState, MessageState
+from app.domain.status import MessageStatus
+
+
+class EventSource(StrEnum):
+    """Who said it."""
+
+    API = "api"
+    WORKER = "worker"
+    PROVIDER = "provider"
+
+
+class EventReason(StrEnum):
+    """Why an event changed nothing, or what stood behind one that did."""
+
+    DUPLICATE = "duplicate"
+    """The message already had this status."""
+
+    OUTRANKED = "outranked"
+    """The message already had a status that counts for more."""
+
+    SUPERSEDED_ATTEMPT = "superseded-attempt"
+    """It speaks of an attempt that another one has replaced."""
+
+    CANCELED = "canceled"
+    """The message had been withdrawn; that the provider knows of it is an alarm."""
+
+    ALREADY_SETTLED = "already-settled"
+    """The attempt's outcome was known before this one came."""
+
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    """The provider may or may not have it; evidence is awaited."""
+
+    WORKER_LOST = "worker-lost"
+    """The worker did not come back within its lease; the provider may or may not have it."""
+
+    NO_EVIDENCE = "no-evidence"
+    """The wait for evidence ended without any."""
+
+    RETRY = "retry"
+    """It certainly did not leave and will be tried again."""
+
+    GAVE_UP = "gave-up"
+    """It certainly did not leave, and no further try is due."""
+
+
+class Work(StrEnum):
+    """What a worker is to do when a queue row falls due."""
+
+    SEND = "send"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusEvent:
+    """One line of a message's history; appended, never changed."""
+
+    sequence: int
+    source: EventSource
+    status: MessageStatus
+    previous: MessageStatus | None
+    """None for the first event."""
+
+    applied: bool
+    attempt: int | None = None
+    reason: EventReason | None = None
+    error: DeliveryError | None = None
+    provider_status: str | None = None
+    provider_code: str | None = None
+    reported_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveQueue:
+    """No worker has anything left to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requeue:
+    """A worker is to look at it again then; gives up the lease."""
+
+    work: Work
+    due_at: datetime
+    tries: int | None = None
+    """How many tries are used up; None leaves the count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """One worker has it until then."""
+
+    until: datetime
+
+
+QueueStep = LeaveQueue | Requeue | Lease | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One decision: applied whole by compare-and-set on (status, sequence), or not at all."""
+
+    message_id: UUID
+    expected_status: MessageStatus
+    expected_sequence: int
+    status: MessageStatus
+    attempts: int
+    possible_duplicate: bool
+    error: DeliveryError | None
+    event: StatusEvent
+    attempt: AttemptState | None = None
+    """The attempt as it is to be stored; None where none changes."""
+
+    queue: QueueStep = None
+    """What becomes of its queue row; None leaves it as it is."""
+
+    def apply_to(self, message: MessageState) -> MessageState:
+        """Give the message as it is after this change, for the next decision in the same transaction."""
+        return replace(
+            message,
+            status=self.status,
+            sequence=self.event.sequence,
+            attempts=self.attempts,
+            possible_duplicate=self.possible_duplicate,
+            error=self.error,
+        )

@@ -1,0 +1,105 @@
+"""A message and its attempts as values: as asked for, as accepted, and as the decisions see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from app.domain.delivery_errors import DeliveryError
+from app.domain.encoding import Encoding
+from app.domain.status import MessageStatus
+
+MAX_SEGMENTS_DEFAULT: Final = 6
+MAX_SEGMENTS_LIMIT: Final = 10
+"""The longest text that anybody may ask for, and what most providers take."""
+
+
+class DeliveryGuarantee(StrEnum):
+    """What is to happen when nobody can tell whether the provider took a message."""
+
+    AT_MOST_ONCE = "at_most_once"
+    """It becomes `unconfirmed`; it is never sent a second time."""
+
+    AT_LEAST_ONCE = "at_least_once"
+    """It is sent once more, flagged `possible_duplicate`."""
+
+
+class AttemptPhase(StrEnum):
+    """How far one try at one provider has come. At most one attempt of a message is open at a time."""
+
+    STARTED = "started"
+    """The intent is written; from here on the provider may have it. Open."""
+
+    UNKNOWN = "unknown"
+    """No answer, or none that tells. Open, until evidence or the guarantee closes it."""
+
+    ACCEPTED = "accepted"
+    """The provider has it: its answer or one of its reports says so."""
+
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    """It certainly did not leave, so another attempt may follow."""
+
+    ABANDONED = "abandoned"
+    """No evidence came in time; the message went on by its guarantee. Late evidence still counts."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this attempt forbids another one."""
+        return self in {AttemptPhase.STARTED, AttemptPhase.UNKNOWN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewMessage:
+    """A message that was found acceptable and is to be stored as queued."""
+
+    id: UUID
+    account_id: UUID
+    sender: str = field(repr=False)
+    recipient: str = field(repr=False)
+    body: str = field(repr=False)
+    encoding: Encoding
+    segments: int
+    client_reference: str | None
+    metadata: dict[str, str]
+    delivery_guarantee: DeliveryGuarantee
+    provider: str
+    lane: UUID
+    """What its rate is counted by: the sender, or the account for test messages."""
+
+    test: bool
+    validity_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageState:
+    """What the decisions need to know of a message."""
+
+    id: UUID
+    status: MessageStatus
+    sequence: int
+    """Of its newest status event; the next one gets the next number."""
+
+    attempts: int
+    """How many attempts were started; the newest has this number."""
+
+    delivery_guarantee: DeliveryGuarantee
+    possible_duplicate: bool
+    expires_at: datetime
+    error: DeliveryError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptState:
+    """What the decisions need to know of an attempt."""
+
+    number: int
+    phase: AttemptPhase
+    provider: str
+    fence: int
+    """The token of the worker that may settle it; a rescue changes it."""
+
+    provider_message_id: str | None = None

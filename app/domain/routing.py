@@ -1,0 +1,65 @@
+"""What comes after a send that certainly did not happen: another try, and when, or the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.delivery_errors import DeliveryError
+from app.domain.provider import Deferred
+from app.domain.status import MessageStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """How often and how soon a deferred send is tried again."""
+
+    delays_seconds: tuple[float, ...] = (1, 4, 15, 60, 300)
+    """The longest wait after each try, of which a random part is taken (full jitter)."""
+
+    max_tries: int = 6
+    retry_after_floor_seconds: float = 1
+    retry_after_ceiling_seconds: float = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryAt:
+    """Try again then; `tries` is how many tries are used up by now."""
+
+    due_at: datetime
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUp:
+    """No further try: the message ends in this status."""
+
+    status: MessageStatus
+    error: DeliveryError
+
+
+def next_step(
+    deferred: Deferred, *, tries: int, expires_at: datetime, now: datetime, jitter: float, policy: RetryPolicy
+) -> RetryAt | GiveUp:
+    """Decide after a deferred send; `tries` counts earlier ones, `jitter` is random in [0, 1).
+
+    A throttled send (429) costs no try: the provider said that it was not looked at. A wait beyond
+    the message's validity ends it now, for the sooner its account knows, the better.
+    """
+    error = deferred.failure.error
+    used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
+    if used >= policy.max_tries:
+        return GiveUp(status=MessageStatus.FAILED, error=error)
+    due_at = now + timedelta(seconds=_wait(deferred, used, jitter, policy))
+    if due_at >= expires_at:
+        return GiveUp(status=MessageStatus.EXPIRED, error=DeliveryError.EXPIRED)
+    return RetryAt(due_at=due_at, tries=used)
+
+
+def _wait(deferred: Deferred, tries: int, jitter: float, policy: RetryPolicy) -> float:
+    asked = deferred.retry_after_seconds
+    if asked is not None:
+        floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
+        return min(max(asked, floor), ceiling)
+    index = min(max(tries, 1), len(policy.delays_seconds)) - 1
+    return jitter * policy.delays_seconds[index]
