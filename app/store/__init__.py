@@ -1,0 +1,1 @@
+"""What is kept: the only SQL. Functions take a connection inside a transaction that the caller owns."""

@@ -1,0 +1,102 @@
+"""The way to Postgres: pool, session limits, transactions, and what counts as a lost database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Connection = AsyncConnection
+Engine = AsyncEngine
+
+_LOST_DATABASE: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
+"""SQLSTATEs of a demoted, stopping or starting server; drivers keep such connections as if healthy."""
+
+_REFUSED_FOR_NOW: Final = frozenset(
+    {
+        "08000",
+        "08003",
+        "08006",
+        "40001",
+        "40P01",
+        "53100",
+        "53200",
+        "53300",
+        "55P03",
+        "57014",
+        *_LOST_DATABASE,
+    }
+)
+"""SQLSTATEs after which the same work may well succeed a moment later."""
+
+
+class StoreUnavailable(Exception):
+    """Postgres cannot answer right now; nothing is known to be wrong with the request."""
+
+
+def create_engine(
+    url: str, *, application: str, pool_size: int = 10, statement_seconds: float = 5, acquire_seconds: float = 2
+) -> Engine:
+    """Make the process's one engine. `url` is an SQLAlchemy URL with the asyncpg driver.
+
+    Statements end after `statement_seconds`, lock waits and idle transactions sooner than a client
+    gives up, so that one stuck session cannot hold the others.
+    """
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=acquire_seconds,
+        pool_recycle=300,
+        hide_parameters=True,
+        connect_args={
+            "timeout": acquire_seconds,
+            "server_settings": {
+                "application_name": f"gateway-{application}",
+                "statement_timeout": f"{round(statement_seconds * 1000)}",
+                "lock_timeout": "2000",
+                "idle_in_transaction_session_timeout": "10000",
+                "client_connection_check_interval": "5000",
+                "timezone": "UTC",
+            },
+        },
+    )
+    event.listen(engine.sync_engine, "handle_error", _drop_lost_connections)
+    return engine
+
+
+@asynccontextmanager
+async def transaction(engine: Engine) -> AsyncIterator[Connection]:
+    """Run one use case's transaction: committed at the end, rolled back by any exception.
+
+    Raises `StoreUnavailable` where Postgres cannot be reached or refuses for now. When that comes
+    from the commit itself, the outcome is not known.
+    """
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        if _is_passing(error):
+            raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
+        raise
+    except (OSError, PoolTimeout) as error:
+        raise StoreUnavailable(type(error).__name__) from error
+
+
+def _drop_lost_connections(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) in _LOST_DATABASE:
+        context.is_disconnect = True
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    return error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -1,0 +1,180 @@
+"""The dispatch queue: claiming what is due, finding what was left behind, reading what is to be settled.
+
+Every claim skips rows that somebody else has locked, of the queue and of the messages alike, so that
+claims never wait for reports or for each other. The attempt is locked with its message wherever it is
+read: a row that was not locked would be read as of the statement's start, before the wait for the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Row, SmallInteger, Uuid, bindparam, text
+
+from app.domain.delivery_errors import DeliveryError
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
+from app.domain.status import MessageStatus
+from app.store.engine import Connection
+
+_STATE: Final = """
+    m.id, m.status, m.event_sequence, m.attempts, m.delivery_guarantee, m.possible_duplicate, m.expires_at,
+    m.error_code, m.provider AS message_provider, now() AS now
+"""
+_TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
+_ATTEMPT: Final = "a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id"
+
+_DUE: Final = text(
+    f"""
+    SELECT {_STATE}, {_TEXT}, q.tries
+    FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
+    WHERE q.work = 'send' AND q.leased_until IS NULL AND q.due_at <= now()
+    ORDER BY q.due_at, q.message_id LIMIT :limit
+    FOR UPDATE OF q, m SKIP LOCKED
+    """  # noqa: S608 - constants of this module
+)
+
+_UNRESOLVED: Final = text(
+    f"""
+    SELECT {_STATE}, {_ATTEMPT}, q.tries
+    FROM dispatch_queue AS q
+    JOIN messages AS m ON m.id = q.message_id
+    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now()
+    ORDER BY q.due_at, q.message_id LIMIT :limit
+    FOR UPDATE OF q, m, a SKIP LOCKED
+    """  # noqa: S608 - constants of this module
+)
+
+_LEFT_BEHIND: Final = text(
+    f"""
+    SELECT {_STATE}, {_ATTEMPT}, q.tries
+    FROM dispatch_queue AS q
+    JOIN messages AS m ON m.id = q.message_id
+    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    WHERE q.leased_until < now()
+    ORDER BY q.leased_until LIMIT :limit
+    FOR UPDATE OF q, m, a SKIP LOCKED
+    """  # noqa: S608 - constants of this module
+)
+
+_SENT_OUT: Final = text(
+    f"""
+    SELECT {_STATE}, {_ATTEMPT}, coalesce(q.tries, 0) AS tries
+    FROM unnest(:message_ids, :numbers) AS wanted (message_id, no)
+    JOIN messages AS m ON m.id = wanted.message_id
+    JOIN attempts AS a ON a.message_id = wanted.message_id AND a.no = wanted.no
+    LEFT JOIN dispatch_queue AS q ON q.message_id = m.id
+    ORDER BY m.id
+    FOR UPDATE OF m, a
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("message_ids", type_=ARRAY(Uuid)), bindparam("numbers", type_=ARRAY(SmallInteger)))
+
+_NEXT_DUE: Final = text(
+    """
+    SELECT extract(epoch FROM min(due_at) - now()) FROM (
+        (SELECT due_at FROM dispatch_queue WHERE work = 'send' AND leased_until IS NULL ORDER BY due_at LIMIT 1)
+        UNION ALL
+        (SELECT due_at FROM dispatch_queue WHERE work = 'resolve' AND leased_until IS NULL ORDER BY due_at LIMIT 1)
+    ) AS next
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueMessage:
+    """A message whose turn has come, with what an adapter needs of it."""
+
+    state: MessageState
+    provider: str
+    sender: str = field(repr=False)
+    recipient: str = field(repr=False)
+    body: str = field(repr=False)
+    segments: int
+    now: datetime
+    """The database's time, which all decisions of the transaction share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenWork:
+    """A message and the attempt of it that something is to be decided about."""
+
+    state: MessageState
+    attempt: AttemptState
+    tries: int
+    now: datetime
+
+
+async def next_fence(connection: Connection) -> int:
+    """Take a new fencing token, higher than all before."""
+    token: int = await connection.scalar(text("SELECT nextval('fence')"))
+    return token
+
+
+async def lock_due(connection: Connection, *, limit: int) -> list[DueMessage]:
+    """Lock messages that are due to be sent, the longest due first."""
+    rows = (await connection.execute(_DUE, {"limit": limit})).all()
+    return [
+        DueMessage(
+            state=_message(row),
+            provider=row.message_provider,
+            sender=row.sender,
+            recipient=row.recipient,
+            body=row.body,
+            segments=row.segments,
+            now=row.now,
+        )
+        for row in rows
+    ]
+
+
+async def lock_unresolved(connection: Connection, *, limit: int) -> list[OpenWork]:
+    """Lock messages whose wait for evidence is over."""
+    return _open_work((await connection.execute(_UNRESOLVED, {"limit": limit})).all())
+
+
+async def lock_left_behind(connection: Connection, *, limit: int) -> list[OpenWork]:
+    """Lock messages whose worker has not come back within its lease."""
+    return _open_work((await connection.execute(_LEFT_BEHIND, {"limit": limit})).all())
+
+
+async def lock_attempts(connection: Connection, wanted: Sequence[tuple[UUID, int]]) -> list[OpenWork]:
+    """Lock messages in the order of their ids, each with the attempt named; unknown ones are left out."""
+    parameters = {"message_ids": [key[0] for key in wanted], "numbers": [key[1] for key in wanted]}
+    return _open_work((await connection.execute(_SENT_OUT, parameters)).all())
+
+
+async def seconds_until_due(connection: Connection) -> float | None:
+    """Tell how long until anything falls due, negative if it is; None for an empty queue."""
+    seconds = await connection.scalar(_NEXT_DUE)
+    return None if seconds is None else float(seconds)
+
+
+def _open_work(rows: Sequence[Row[Any]]) -> list[OpenWork]:
+    return [OpenWork(state=_message(row), attempt=_attempt(row), tries=row.tries, now=row.now) for row in rows]
+
+
+def _message(row: Row[Any]) -> MessageState:
+    return MessageState(
+        id=row.id,
+        status=MessageStatus(row.status),
+        sequence=row.event_sequence,
+        attempts=row.attempts,
+        delivery_guarantee=DeliveryGuarantee(row.delivery_guarantee),
+        possible_duplicate=row.possible_duplicate,
+        expires_at=row.expires_at,
+        error=DeliveryError(row.error_code) if row.error_code else None,
+    )
+
+
+def _attempt(row: Row[Any]) -> AttemptState:
+    return AttemptState(
+        number=row.no,
+        phase=AttemptPhase(row.phase),
+        provider=row.attempt_provider,
+        fence=row.fence,
+        provider_message_id=row.provider_message_id,
+    )

@@ -1,0 +1,292 @@
+"""The schema as SQLAlchemy knows it; the migrations make it, and `alembic check` compares the two.
+
+`messages`, `attempts` and `status_events` are range-partitioned by the message's id, monthly.
+Uniqueness across partitions lives in the narrow tables `idempotency_keys` and `webhook_digests`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    }
+)
+
+fence = Sequence("fence", metadata=metadata)
+"""Fencing tokens: each claim and each rescue takes a new one."""
+
+
+def _moment(name: str, *, nullable: bool = False, default_now: bool = False) -> Column[Any]:
+    return Column(
+        name,
+        DateTime(timezone=True),
+        nullable=nullable,
+        server_default=text("now()") if default_now else None,
+    )
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _moment("created_at", default_now=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=True),
+    Column("mode", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    _moment("created_at", default_now=True),
+    _moment("expires_at", nullable=True),
+    _moment("revoked_at", nullable=True),
+    _moment("last_used_at", nullable=True),
+    CheckConstraint("mode IN ('live', 'test')", name="mode"),
+    Index(None, "account_id"),
+)
+
+senders = Table(
+    "senders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("number_type", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("rate", Numeric, nullable=False),
+    _moment("created_at", default_now=True),
+    UniqueConstraint("account_id", "address"),
+    # Numbers belong to one account; alphanumeric senders may be shared.
+    Index(
+        "senders_number_key",
+        "address",
+        unique=True,
+        postgresql_where=text("number_type <> 'alphanumeric'"),
+    ),
+    CheckConstraint("rate > 0", name="rate"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("event_sequence", Integer, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("segments", SmallInteger, nullable=False),
+    Column("client_reference", Text, nullable=True),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("test", Boolean, nullable=False),
+    Column("delivery_guarantee", Text, nullable=False),
+    Column("possible_duplicate", Boolean, nullable=False, server_default=text("false")),
+    Column("provider", Text, nullable=True),
+    Column("error_code", Text, nullable=True),
+    _moment("updated_at", default_now=True),
+    _moment("sent_at", nullable=True),
+    _moment("final_at", nullable=True),
+    _moment("expires_at", nullable=True),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("direction IN ('outbound', 'inbound')", name="direction"),
+    Index("messages_account_id_idx", "account_id", "id"),
+    Index("messages_account_recipient_idx", "account_id", "recipient", "id"),
+    Index(
+        "messages_account_reference_idx",
+        "account_id",
+        "client_reference",
+        "id",
+        postgresql_where=text("client_reference IS NOT NULL"),
+    ),
+    postgresql_partition_by="RANGE (id)",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("message_id", Uuid, nullable=False),
+    Column("no", SmallInteger, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("provider_message_id", Text, nullable=True),
+    _moment("started_at", default_now=True),
+    _moment("updated_at", default_now=True),
+    PrimaryKeyConstraint("message_id", "no"),
+    CheckConstraint("phase IN ('started', 'unknown', 'accepted', 'rejected', 'not_sent', 'abandoned')", name="phase"),
+    Index(
+        "one_open_attempt",
+        "message_id",
+        unique=True,
+        postgresql_where=text("phase IN ('started', 'unknown')"),
+    ),
+    Index(
+        "attempts_provider_message_idx",
+        "provider",
+        "provider_message_id",
+        postgresql_where=text("provider_message_id IS NOT NULL"),
+    ),
+    postgresql_partition_by="RANGE (message_id)",
+)
+
+status_events = Table(
+    "status_events",
+    metadata,
+    Column("message_id", Uuid, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("source", Text, nullable=False),
+    Column("previous", Text, nullable=True),
+    Column("status", Text, nullable=False),
+    Column("applied", Boolean, nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("attempt", SmallInteger, nullable=True),
+    Column("error_code", Text, nullable=True),
+    Column("provider_status", Text, nullable=True),
+    Column("provider_code", Text, nullable=True),
+    _moment("reported_at", nullable=True),
+    PrimaryKeyConstraint("message_id", "sequence"),
+    postgresql_partition_by="RANGE (message_id)",
+)
+
+PARTITIONED = (messages, attempts, status_events)
+"""Every table that is partitioned by the message's id."""
+
+dispatch_queue = Table(
+    "dispatch_queue",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("lane", Uuid, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    Column("work", Text, nullable=False, server_default=text("'send'")),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    _moment("due_at", default_now=True),
+    _moment("leased_until", nullable=True),
+    CheckConstraint("work IN ('send', 'resolve')", name="work"),
+    Index(
+        "dispatch_queue_due_idx",
+        "work",
+        "due_at",
+        "message_id",
+        postgresql_where=text("leased_until IS NULL"),
+    ),
+    Index(
+        "dispatch_queue_leased_idx",
+        "leased_until",
+        postgresql_where=text("leased_until IS NOT NULL"),
+    ),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    _moment("created_at", default_now=True),
+    PrimaryKeyConstraint("account_id", "key"),
+    Index(None, "created_at"),
+)
+
+webhook_digests = Table(
+    "webhook_digests",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _moment("expires_at"),
+    Index(None, "expires_at"),
+)
+
+inbound_references = Table(
+    "inbound_references",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("provider_message_id", Text, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    _moment("received_at", default_now=True),
+    PrimaryKeyConstraint("provider", "provider_message_id"),
+    Index(None, "received_at"),
+)
+
+webhook_receipts = Table(
+    "webhook_receipts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("message_id", Uuid, nullable=True),
+    Column("attempt", SmallInteger, nullable=True),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("note", Text, nullable=True),
+    _moment("received_at", default_now=True),
+    _moment("processed_at", nullable=True),
+    CheckConstraint("state IN ('pending', 'processed', 'kept', 'unreadable')", name="state"),
+    Index("webhook_receipts_pending_idx", "id", postgresql_where=text("state = 'pending'")),
+    Index(None, "received_at"),
+)
+
+orphan_reports = Table(
+    "orphan_reports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("receipt_id", Uuid, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("provider_message_id", Text, nullable=False),
+    Column("report", JSONB, nullable=False),
+    _moment("received_at", default_now=True),
+    Index(None, "provider", "provider_message_id"),
+    Index(None, "received_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _moment("at", default_now=True),
+    Column("key_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Index(None, "at"),
+)

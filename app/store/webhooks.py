@@ -1,0 +1,228 @@
+"""Webhook receipts: kept before they are read, read once, and the reports that wait for their attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ARRAY, LargeBinary, SmallInteger, Text, Uuid, bindparam, text
+
+from app.domain.http import WebhookRequest
+from app.domain.provider import AttemptRef
+from app.store.engine import Connection
+
+WAKE_CHANNEL: Final = "gateway_receipts"
+"""Where a notification says that receipts wait; a hint only, polling is the truth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReceipt:
+    """A verified webhook to be kept."""
+
+    id: UUID
+    provider: str
+    request: WebhookRequest
+    attempt: AttemptRef | None
+    """Whose status it tells, where the URL says so."""
+
+    digest: bytes
+    unique_for: timedelta
+    """How long an equal webhook counts as the same one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingReceipt:
+    """A kept webhook that has not been read yet."""
+
+    id: UUID
+    provider: str
+    request: WebhookRequest = field(repr=False)
+    attempt: AttemptRef | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrphanReport:
+    """A status report whose attempt was not known when it came."""
+
+    id: UUID
+    receipt_id: UUID
+    provider: str
+    provider_message_id: str
+    report: dict[str, Any]
+
+
+_KEEP: Final = text(
+    """
+    WITH digest AS (
+        INSERT INTO webhook_digests AS d (digest, expires_at) VALUES (:digest, now() + :unique_for)
+        ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at WHERE d.expires_at < now()
+        RETURNING digest
+    )
+    INSERT INTO webhook_receipts (id, provider, method, url, headers, body, message_id, attempt)
+    SELECT :id, :provider, :method, :url, cast(:headers AS jsonb), :body, :message_id, :attempt FROM digest
+    RETURNING id
+    """
+).bindparams(
+    bindparam("id", type_=Uuid),
+    bindparam("digest", type_=LargeBinary),
+    bindparam("body", type_=LargeBinary),
+    bindparam("message_id", type_=Uuid),
+    bindparam("attempt", type_=SmallInteger),
+)
+
+_PENDING: Final = text(
+    """
+    SELECT id, provider, method, url, headers, body, message_id, attempt
+    FROM webhook_receipts WHERE state = 'pending'
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    """
+)
+
+_MARK: Final = text(
+    """
+    UPDATE webhook_receipts AS r SET state = done.state, note = done.note, processed_at = now()
+    FROM unnest(:ids, :states, :notes) AS done (id, state, note) WHERE r.id = done.id
+    """
+).bindparams(
+    bindparam("ids", type_=ARRAY(Uuid)),
+    bindparam("states", type_=ARRAY(Text)),
+    bindparam("notes", type_=ARRAY(Text)),
+)
+
+# Ids older than this are not searched: providers do not report on messages of a month ago.
+_FIND: Final = text(
+    """
+    SELECT a.provider, a.provider_message_id, min(a.message_id::text)::uuid AS message_id, min(a.no) AS no,
+           count(*) AS hits
+    FROM unnest(:providers, :provider_message_ids) AS wanted (provider, provider_message_id)
+    JOIN attempts AS a USING (provider, provider_message_id)
+    WHERE a.message_id >= :oldest
+    GROUP BY a.provider, a.provider_message_id
+    """
+).bindparams(
+    bindparam("providers", type_=ARRAY(Text)),
+    bindparam("provider_message_ids", type_=ARRAY(Text)),
+    bindparam("oldest", type_=Uuid),
+)
+
+_ADD_ORPHANS: Final = text(
+    """
+    INSERT INTO orphan_reports (id, receipt_id, provider, provider_message_id, report)
+    SELECT id, receipt_id, provider, provider_message_id, report::jsonb
+    FROM unnest(:ids, :receipt_ids, :providers, :provider_message_ids, :reports)
+        AS o (id, receipt_id, provider, provider_message_id, report)
+    """
+).bindparams(
+    bindparam("ids", type_=ARRAY(Uuid)),
+    bindparam("receipt_ids", type_=ARRAY(Uuid)),
+    bindparam("providers", type_=ARRAY(Text)),
+    bindparam("provider_message_ids", type_=ARRAY(Text)),
+    bindparam("reports", type_=ARRAY(Text)),
+)
+
+_KNOWN_BY_NOW: Final = text(
+    """
+    SELECT o.id, o.receipt_id, o.provider, o.provider_message_id, o.report
+    FROM orphan_reports AS o
+    WHERE EXISTS (SELECT FROM attempts AS a
+                  WHERE a.provider = o.provider AND a.provider_message_id = o.provider_message_id)
+    ORDER BY o.id LIMIT :limit FOR UPDATE SKIP LOCKED
+    """
+)
+
+
+async def keep_receipt(connection: Connection, receipt: NewReceipt) -> bool:
+    """Keep a webhook and wake the workers; False for a repeat, of which nothing is kept."""
+    attempt = receipt.attempt
+    kept = await connection.execute(
+        _KEEP,
+        {
+            "id": receipt.id,
+            "provider": receipt.provider,
+            "method": receipt.request.method,
+            "url": receipt.request.url,
+            "headers": orjson.dumps(dict(receipt.request.headers)).decode(),
+            "body": receipt.request.body,
+            "message_id": attempt.message_id if attempt else None,
+            "attempt": attempt.number if attempt else None,
+            "digest": receipt.digest,
+            "unique_for": receipt.unique_for,
+        },
+    )
+    if kept.first() is None:
+        return False
+    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WAKE_CHANNEL})
+    return True
+
+
+async def lock_pending(connection: Connection, *, limit: int) -> list[PendingReceipt]:
+    """Lock receipts that wait to be read, the oldest first."""
+    rows = (await connection.execute(_PENDING, {"limit": limit})).all()
+    return [
+        PendingReceipt(
+            id=row.id,
+            provider=row.provider,
+            request=WebhookRequest(method=row.method, url=row.url, headers=row.headers, body=row.body),
+            attempt=AttemptRef(message_id=row.message_id, number=row.attempt) if row.message_id else None,
+        )
+        for row in rows
+    ]
+
+
+async def mark_receipts(connection: Connection, done: Sequence[tuple[UUID, str, str | None]]) -> None:
+    """Write (id, state, note) of receipts that were read; the note says what came of them."""
+    await connection.execute(
+        _MARK,
+        {"ids": [row[0] for row in done], "states": [row[1] for row in done], "notes": [row[2] for row in done]},
+    )
+
+
+async def find_attempts(
+    connection: Connection, wanted: Sequence[tuple[str, str]], *, oldest: UUID
+) -> dict[tuple[str, str], AttemptRef]:
+    """Find attempts by (provider, provider message id); an id that two attempts share is not evidence."""
+    rows = await connection.execute(
+        _FIND,
+        {
+            "providers": [key[0] for key in wanted],
+            "provider_message_ids": [key[1] for key in wanted],
+            "oldest": oldest,
+        },
+    )
+    return {
+        (row.provider, row.provider_message_id): AttemptRef(message_id=row.message_id, number=row.no)
+        for row in rows
+        if row.hits == 1
+    }
+
+
+async def add_orphans(connection: Connection, orphans: Sequence[OrphanReport]) -> None:
+    """Keep reports until their attempt becomes known."""
+    await connection.execute(
+        _ADD_ORPHANS,
+        {
+            "ids": [o.id for o in orphans],
+            "receipt_ids": [o.receipt_id for o in orphans],
+            "providers": [o.provider for o in orphans],
+            "provider_message_ids": [o.provider_message_id for o in orphans],
+            "reports": [orjson.dumps(o.report).decode() for o in orphans],
+        },
+    )
+
+
+async def lock_known_orphans(connection: Connection, *, limit: int) -> list[OrphanReport]:
+    """Lock kept reports whose attempt has become known."""
+    rows = (await connection.execute(_KNOWN_BY_NOW, {"limit": limit})).all()
+    return [OrphanReport(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
+
+
+async def remove_orphans(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Remove kept reports that were applied."""
+    await connection.execute(
+        text("DELETE FROM orphan_reports WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid))),
+        {"ids": list(ids)},
+    )

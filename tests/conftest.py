@@ -1,0 +1,82 @@
+"""What every test may use: a Postgres server, a database of its own, and accounts with keys."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.store.databases import drop_database
+from app.store.engine import Engine, create_engine
+from tests.support.databases import empty_copy, migrated_template
+from tests.support.postgres import running_server
+
+FULL = os.environ.get("GATEWAY_TEST_FULL") == "1"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server's `postgres` database: the one named, else one by Docker, else an embedded one."""
+    with running_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database to copy from."""
+    name = asyncio.run(migrated_template(postgres_url))
+    yield name
+    asyncio.run(_drop(postgres_url, name))
+
+
+@pytest.fixture(scope="session")
+def shared_database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database that tests share, each after emptying it."""
+    url, name = asyncio.run(empty_copy(postgres_url, template))
+    yield url
+    asyncio.run(_drop(postgres_url, name))
+
+
+@pytest.fixture
+def own_database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database for one test with processes of its own."""
+    url, name = asyncio.run(empty_copy(postgres_url, template))
+    yield url
+    asyncio.run(_drop(postgres_url, name))
+
+
+@pytest.fixture(scope="session")
+async def shared_engine(shared_database_url: str) -> AsyncIterator[Engine]:
+    """One engine for the whole run."""
+    engine = create_engine(shared_database_url, application="tests", pool_size=20)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(shared_engine: Engine) -> Engine:
+    """The engine of an empty, migrated database."""
+    async with shared_engine.begin() as connection:
+        await connection.exec_driver_sql(EMPTY)
+    return shared_engine
+
+
+EMPTY = """
+TRUNCATE accounts, api_keys, senders, messages, attempts, status_events, dispatch_queue, idempotency_keys,
+    webhook_digests, inbound_references, webhook_receipts, orphan_reports, audit_events
+"""
+
+
+async def _drop(server_url: str, name: str) -> None:
+    server = create_engine(server_url, application="tests")
+    await drop_database(server, name)
+    await server.dispose()
+
+
+@pytest.fixture
+def data_directory(tmp_path: Path) -> Path:
+    """Somewhere for `gateway dev` to keep its data."""
+    return tmp_path / "data"
