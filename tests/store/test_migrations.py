@@ -61,9 +61,7 @@ async def test_readiness_names_what_is_missing(blank: Engine) -> None:
     async with transaction(blank) as connection:
         assert await unreadiness(connection) is None
         latest = await connection.scalar(
-            text(
-                "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'messages'::regclass"
-            )
+            text("SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'messages'::regclass")
         )
         previous = await connection.scalar(
             text(

@@ -30,7 +30,7 @@ def running_server(directory: Path) -> Iterator[str]:
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine answers here; one whose socket is missing is not asked, for the client leaks on failure."""
+    """Whether a Docker engine answers here; without its socket it is not asked, for the client leaks on failure."""
     if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
         return False
     try:

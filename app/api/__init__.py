@@ -1,0 +1,1 @@
+"""How it is asked: HTTP only. A route parses, calls one service or reads through the store, and answers."""

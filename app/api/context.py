@@ -1,0 +1,29 @@
+"""What the routes work with, put together once by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from app.services.authentication import Authenticator
+from app.services.messages import Messages
+from app.services.webhooks import WebhookIntake
+from app.store.engine import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """The services behind the API, and its public address."""
+
+    engine: Engine
+    authenticator: Authenticator
+    messages: Messages
+    webhooks: WebhookIntake
+    public_url: str
+
+
+def context(request: Request) -> ApiContext:
+    """Give the context that the application was started with."""
+    found: ApiContext = request.app.state.context
+    return found

@@ -1,0 +1,162 @@
+"""The messages resource: send, list, read, and the history of each."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.api.authentication import authenticate
+from app.api.body import read_model
+from app.api.context import context
+from app.api.paging import ListQuery, read_cursor, write_cursor
+from app.api.schemas import (
+    EventList,
+    MessagePage,
+    MessageRequest,
+    MessageView,
+    event_document,
+    message_document,
+)
+from app.domain.credentials import Scope
+from app.domain.errors import ErrorCode, Refusal
+from app.services.authentication import Caller
+from app.services.identity import new_id
+from app.services.messages import SendCommand
+from app.store.accounts import add_audit_event
+from app.store.engine import Connection, transaction
+from app.store.messages import StoredMessage, get_message, list_events, list_messages
+
+router: Final = APIRouter(prefix="/v1/messages", tags=["messages"])
+_JSON_OPTIONS: Final = orjson.OPT_UTC_Z
+_KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})', re.ASCII)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+CallerOf = Annotated[Caller, Depends(authenticate)]
+
+_SEND_DOCUMENT: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": MessageRequest.model_json_schema()}},
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "maxLength": 255},
+            "description": "Repeat a request safely: the same key and body give the first answer again.",
+        }
+    ],
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="send_message",
+    summary="Send a message",
+    response_model=MessageView,
+    openapi_extra=_SEND_DOCUMENT,
+)
+async def send(request: Request, caller: CallerOf) -> Response:
+    """Accept a message: it is stored for good when this answers, and sent right afterwards."""
+    caller.require(Scope.MESSAGES_WRITE)
+    key = _idempotency_key(request)
+    asked = await read_model(request, MessageRequest)
+    acceptance = await context(request).messages.accept(caller, _command(asked), key)
+    response = _json(message_document(acceptance.message), status=202)
+    response.headers["location"] = f"/v1/messages/{acceptance.message.id}"
+    if acceptance.replayed:
+        response.headers["idempotent-replayed"] = "true"
+    return response
+
+
+@router.get("", operation_id="list_messages", summary="List messages", response_model=MessagePage)
+async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, Query()]) -> Response:
+    """List messages, the newest first, by keyset: page on with `next_cursor`, or follow the Link header."""
+    caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
+    wanted = query.filter_for(_account(caller, query.account))
+    before = read_cursor(query.cursor, wanted)
+    async with transaction(context(request).engine) as connection:
+        await _audit(connection, caller, "messages.list", {"account": query.account and str(query.account)})
+        rows = await list_messages(connection, wanted, before=before, limit=query.limit + 1)
+    page, more = rows[: query.limit], len(rows) > query.limit
+    cursor = write_cursor(page[-1].id, wanted) if more else None
+    response = _json({"data": [message_document(row) for row in page], "next_cursor": cursor, "has_more": more})
+    if cursor:
+        parameters = [*((k, v) for k, v in request.query_params.multi_items() if k != "cursor"), ("cursor", cursor)]
+        response.headers["link"] = f'</v1/messages?{urlencode(parameters)}>; rel="next"'
+    return response
+
+
+@router.get("/{message_id}", operation_id="get_message", summary="Read a message", response_model=MessageView)
+async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
+    """Read one message as it stands."""
+    async with transaction(context(request).engine) as connection:
+        return _json(message_document(await _found(connection, caller, message_id, "messages.read")))
+
+
+@router.get(
+    "/{message_id}/events",
+    operation_id="list_message_events",
+    summary="Read a message's history",
+    response_model=EventList,
+)
+async def events(request: Request, caller: CallerOf, message_id: str) -> Response:
+    """Read everything that was said about a message, in order, and what each changed."""
+    async with transaction(context(request).engine) as connection:
+        message = await _found(connection, caller, message_id, "messages.events")
+        history = await list_events(connection, message.id)
+    return _json({"data": [event_document(event) for event in history]})
+
+
+async def _found(connection: Connection, caller: Caller, message_id: str, action: str) -> StoredMessage:
+    caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
+    message = None
+    if _UUID.fullmatch(message_id):
+        identifier = UUID(message_id)
+        await _audit(connection, caller, action, {"message_id": str(identifier)})
+        message = await get_message(connection, identifier, account_id=_account(caller, None))
+    if message is None:
+        raise Refusal(ErrorCode.NOT_FOUND, "Your account has no message with this id.")
+    return message
+
+
+def _account(caller: Caller, asked: UUID | None) -> UUID | None:
+    """Bind every read to the caller's account; only an ops key may name one, or none."""
+    if Scope.OPS_READ in caller.scopes and caller.account_id is None:
+        return asked
+    if caller.account_id is None or asked is not None:
+        raise Refusal(ErrorCode.FORBIDDEN, "Only a key with the scope ops:read may read by account.")
+    return caller.account_id
+
+
+async def _audit(connection: Connection, caller: Caller, action: str, detail: dict[str, Any]) -> None:
+    """Write down what an ops key reads; an account's own reads are its own affair."""
+    if caller.account_id is None:
+        await add_audit_event(connection, event_id=new_id(), key_id=caller.key_id, action=action, detail=detail)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """Read the key as the IETF draft writes it (a quoted string) or bare; raises `idempotency-key-invalid`."""
+    headers = request.headers.getlist("idempotency-key")
+    if not headers:
+        return None
+    match = _KEY.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
+        raise Refusal(
+            ErrorCode.IDEMPOTENCY_KEY_INVALID, "Send one key of 1 to 255 printable ASCII characters, quoted or bare."
+        )
+    return match[1] or match[2]
+
+
+def _command(asked: MessageRequest) -> SendCommand:
+    return SendCommand(**{name: getattr(asked, name) for name in MessageRequest.model_fields})
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(document, option=_JSON_OPTIONS), status_code=status, media_type="application/json")

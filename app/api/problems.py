@@ -1,0 +1,137 @@
+"""Refusals as RFC 9457 problem documents; the only place that knows which refusal has which HTTP status."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.domain.errors import TITLES, ErrorCode, FieldError, Refusal
+from app.store.engine import StoreUnavailable
+from app.telemetry import get_logger
+
+_log = get_logger(__name__)
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUSES: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_REQUEST: 400,
+    ErrorCode.INVALID_JSON: 400,
+    ErrorCode.INVALID_CURSOR: 400,
+    ErrorCode.IDEMPOTENCY_KEY_INVALID: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.WEBHOOK_SIGNATURE_INVALID: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.VALIDATION_FAILED: 422,
+    ErrorCode.RECIPIENT_INVALID: 422,
+    ErrorCode.DESTINATION_NOT_ALLOWED: 422,
+    ErrorCode.SENDER_NOT_FOUND: 422,
+    ErrorCode.MESSAGE_TOO_LONG: 422,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
+    ErrorCode.INTERNAL_ERROR: 500,
+    ErrorCode.TEMPORARILY_UNAVAILABLE: 503,
+}
+
+_BY_HTTP_STATUS: Final[dict[int, tuple[ErrorCode, str]]] = {
+    404: (ErrorCode.NOT_FOUND, "No such path. The API is described under /docs."),
+    405: (ErrorCode.METHOD_NOT_ALLOWED, "The Allow header lists the methods that this path takes."),
+}
+_RETRY_AFTER_SECONDS: Final = 2
+
+
+def problem(refusal: Refusal) -> Response:
+    """Write a refusal as a problem document."""
+    status = STATUSES[refusal.code]
+    document: dict[str, Any] = {
+        "type": f"/problems/{refusal.code}",
+        "title": TITLES[refusal.code],
+        "status": status,
+        "detail": refusal.detail,
+        "code": refusal.code,
+        "errors": [
+            {
+                "pointer": error.pointer,
+                "code": error.code,
+                "detail": error.detail,
+                **({"suggestion": error.suggestion} if error.suggestion else {}),
+            }
+            for error in refusal.errors
+        ],
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    headers = {}
+    if refusal.code is ErrorCode.UNAUTHENTICATED:
+        headers["www-authenticate"] = 'Basic realm="gateway", charset="UTF-8", Bearer realm="gateway"'
+    if refusal.retry_after_seconds is not None:
+        headers["retry-after"] = str(refusal.retry_after_seconds)
+    return Response(orjson.dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal, every HTTP error of the framework and every bug in the one shape."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
+    app.add_exception_handler(Exception, _mistake)
+
+
+def internal_error() -> Refusal:
+    """The refusal that stands for a bug of ours; what it was is in the log, under the request's id."""
+    return Refusal(
+        ErrorCode.INTERNAL_ERROR,
+        "This is a bug. Nothing was changed unless the same request with the same Idempotency-Key says so. "
+        "Report it with the request_id.",
+    )
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return problem(error)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code, detail = _BY_HTTP_STATUS.get(error.status_code, (ErrorCode.BAD_REQUEST, "The request cannot be read."))
+    response = problem(Refusal(code, detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _not_valid(_request: Request, error: Exception) -> Response:
+    """Name what is wrong with a query; the framework's own answer would repeat the input."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = tuple(
+        FieldError(pointer=".".join(map(str, item["loc"][1:2])), code=item["type"], detail=item["msg"])
+        for item in error.errors()
+        if item["type"] != "extra_forbidden"
+    )
+    unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+    detail = "A parameter of this query is not known." if unknown else "Correct the parameters that `errors` names."
+    return problem(Refusal(ErrorCode.VALIDATION_FAILED, f"{detail} The API is described under /docs.", errors=errors))
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    _log.warning("database unavailable", reason=str(error))
+    return problem(
+        Refusal(
+            ErrorCode.TEMPORARILY_UNAVAILABLE,
+            "The database does not answer. Send the request again in a moment, with the same Idempotency-Key.",
+            retry_after_seconds=_RETRY_AFTER_SECONDS,
+        )
+    )
+
+
+async def _mistake(_request: Request, _error: Exception) -> Response:
+    _log.exception("request failed")
+    return problem(internal_error())

@@ -1,0 +1,171 @@
+"""The composition root: from settings to engine, adapters and services. Nothing else knows of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.context import ApiContext
+from app.domain.lifecycle import LifecyclePolicy
+from app.domain.provider import ProviderAdapter
+from app.domain.routing import RetryPolicy
+from app.providers import discover
+from app.sandbox.config import SandboxConfig
+from app.services.administration import Administration
+from app.services.authentication import Authenticator
+from app.services.dispatch import DispatchConfig, Dispatcher
+from app.services.maintenance import Maintenance
+from app.services.messages import SANDBOX, Messages
+from app.services.reports import Reports
+from app.services.webhooks import WebhookIntake
+from app.settings import DELIMITER, PREFIX, Settings, SettingsError
+from app.store.engine import Engine, create_engine
+from app.transport import Transport
+
+Adapters = dict[str, ProviderAdapter[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerContext:
+    """The services behind the worker."""
+
+    engine: Engine
+    transport: Transport
+    dispatcher: Dispatcher
+    reports: Reports
+    maintenance: Maintenance
+
+
+def build_engine(settings: Settings, application: str) -> Engine:
+    """Make the process's engine."""
+    url = settings.database_url.get_secret_value()
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in {"postgres", "postgresql"}:
+        url = f"postgresql+asyncpg://{rest}"
+    database = settings.database
+    return create_engine(
+        url,
+        application=application,
+        pool_size=database.pool_size,
+        statement_seconds=database.statement_seconds,
+        acquire_seconds=database.acquire_seconds,
+    )
+
+
+def build_adapters(settings: Settings) -> Adapters:
+    """Make the adapter of each configured provider account, and of the sandbox.
+
+    Raises `SettingsError` naming each variable that an adapter misses or does not understand.
+    """
+    known = discover()
+    sandbox = settings.sandbox
+    configured: dict[str, tuple[str, dict[str, Any]]] = {
+        name: (account.adapter, account.config) for name, account in settings.providers.items()
+    }
+    configured[SANDBOX] = (
+        "sandbox",
+        {
+            "url": sandbox.url,
+            "api_key": sandbox.api_key,
+            "api_secret": sandbox.api_secret,
+            "webhook_secret": sandbox.webhook_secret,
+        },
+    )
+    return {name: _adapter(known, name, adapter, config) for name, (adapter, config) in configured.items()}
+
+
+def build_api(settings: Settings) -> ApiContext:
+    """Put together what the API works with."""
+    engine = build_engine(settings, "api")
+    return ApiContext(
+        engine=engine,
+        authenticator=Authenticator(engine),
+        messages=Messages(engine, validity_seconds=settings.messages.validity_seconds),
+        webhooks=WebhookIntake(
+            engine,
+            build_adapters(settings),
+            secret=_secret(settings),
+            unique_for=timedelta(days=settings.retention.webhook_digest_days),
+        ),
+        public_url=settings.public_url,
+    )
+
+
+def build_worker(settings: Settings) -> WorkerContext:
+    """Put together what the worker works with."""
+    engine = build_engine(settings, "worker")
+    adapters = build_adapters(settings)
+    dispatch = settings.dispatch
+    transport = Transport(
+        deadline_seconds=dispatch.send_deadline_seconds,
+        connect_seconds=dispatch.connect_seconds,
+        max_connections=dispatch.concurrency,
+    )
+    policy = LifecyclePolicy(
+        retry=RetryPolicy(delays_seconds=dispatch.retry_delays_seconds, max_tries=dispatch.max_tries),
+        evidence_wait=timedelta(seconds=dispatch.evidence_wait_seconds),
+    )
+    config = DispatchConfig(
+        public_url=settings.public_url,
+        secret=_secret(settings),
+        lease=timedelta(seconds=dispatch.lease_seconds),
+        policy=policy,
+    )
+    return WorkerContext(
+        engine=engine,
+        transport=transport,
+        dispatcher=Dispatcher(engine, adapters, transport, config),
+        reports=Reports(engine, adapters),
+        maintenance=Maintenance(engine, _ages(settings)),
+    )
+
+
+def build_administration(settings: Settings, engine: Engine) -> Administration:
+    """Put together what operators work with."""
+    return Administration(engine, {*settings.providers, SANDBOX})
+
+
+def build_sandbox(settings: Settings) -> SandboxConfig:
+    """Tell the sandbox what it has to know."""
+    sandbox = settings.sandbox
+    return SandboxConfig(
+        api_key=sandbox.api_key,
+        api_secret=sandbox.api_secret.get_secret_value(),
+        webhook_secret=sandbox.webhook_secret.get_secret_value(),
+        pace=sandbox.pace,
+    )
+
+
+def _adapter(
+    known: dict[str, type[ProviderAdapter[Any]]], name: str, adapter: str, config: dict[str, Any]
+) -> ProviderAdapter[Any]:
+    variable = f"{PREFIX}PROVIDERS{DELIMITER}{name.upper()}{DELIMITER}"
+    kind = known.get(adapter)
+    if kind is None:
+        raise SettingsError(f"{variable}ADAPTER: there is no such adapter; there are {', '.join(sorted(known))}.")
+    try:
+        return kind(kind.config_type.model_validate(config))
+    except ValidationError as error:
+        lines = [
+            f"{variable}{DELIMITER.join(str(part).upper() for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _secret(settings: Settings) -> bytes:
+    return settings.secret_key.get_secret_value().encode()
+
+
+def _ages(settings: Settings) -> dict[str, timedelta]:
+    keep = settings.retention
+    return {
+        "idempotency_keys": timedelta(days=keep.idempotency_days),
+        "webhook_digests": timedelta(0),
+        "webhook_receipts": timedelta(days=keep.webhook_receipt_days),
+        "orphan_reports": timedelta(hours=keep.orphan_hours),
+        "inbound_references": timedelta(days=keep.inbound_reference_days),
+    }

@@ -1,0 +1,180 @@
+"""The demo batch of `gateway dev --once`: every magic number and some ordinary ones, sent and followed to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.installation import Installation
+from app.domain.http import HttpRequest, HttpResponse
+from app.domain.status import MessageStatus
+from app.sandbox.magic import MAGIC_NUMBERS
+from app.transport import Transport
+
+_ORDINARY: Final = 20
+_CONNECTIONS: Final = 16
+_PATIENCE_SECONDS: Final = 60
+_ACCEPTED: Final = 202
+_OK: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One message of the batch and where it has to end."""
+
+    name: str
+    recipient: str
+    expected: MessageStatus
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What became of it."""
+
+    planned: Planned
+    message_id: str
+    status: str
+    error: str | None
+    seconds: float
+    on_handset: int
+    """How often the handset received it."""
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether it ended as planned, and the handset has it at most once."""
+        return (
+            self.status == self.planned.expected
+            and self.error == self.planned.error
+            and self.on_handset <= 1
+            and (self.on_handset == 1 or self.planned.expected is not MessageStatus.DELIVERED)
+        )
+
+
+class _Client:
+    """The few calls that the demo makes, over real HTTP like any other client."""
+
+    def __init__(self, transport: Transport, url: str, user: str, password: str) -> None:
+        self._transport = transport
+        self._url = url
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {"authorization": f"Basic {basic}", "content-type": "application/json"}
+
+    async def call(self, method: str, path: str, document: dict[str, Any] | None = None) -> tuple[int, Any]:
+        body = b"" if document is None else orjson.dumps(document)
+        request = HttpRequest(method=method, url=f"{self._url}{path}", headers=self._headers, body=body)
+        answer = await self._transport.perform(request)
+        return (answer.status, orjson.loads(answer.body)) if isinstance(answer, HttpResponse) else (0, None)
+
+
+def plan() -> list[Planned]:
+    """List the batch: each magic number once, and ordinary numbers."""
+    magic = [
+        Planned(name=row.scenario.value, recipient=row.number, expected=row.expected, error=row.error)
+        for row in MAGIC_NUMBERS
+    ]
+    ordinary = [
+        Planned(name="ordinary", recipient=f"+1555987{n:04}", expected=MessageStatus.DELIVERED, error=None)
+        for n in range(_ORDINARY)
+    ]
+    return magic + ordinary
+
+
+def run_demo(installation: Installation) -> int:
+    """Send the batch, wait for every final status, print a table; return 1 if anything fell short."""
+    ended = asyncio.run(_demonstrate(installation))
+    _print(ended)
+    return 0 if all(item.as_expected for item in ended) else 1
+
+
+async def _demonstrate(installation: Installation) -> list[Ended]:
+    batch = plan()
+    print(f"· sending {len(batch)} messages", flush=True)
+    async with Transport(deadline_seconds=10, max_connections=_CONNECTIONS, max_response_bytes=4_000_000) as transport:
+        gateway = _Client(transport, installation.api_url, installation.api_key, installation.api_secret)
+        sandbox = _Client(transport, installation.sandbox_url, installation.sandbox_key, installation.sandbox_secret)
+        limit = asyncio.Semaphore(_CONNECTIONS)
+
+        async def follow(planned: Planned) -> Ended:
+            async with limit:
+                status, message = await gateway.call("POST", "/v1/messages", _document(planned))
+            if status != _ACCEPTED:
+                code = message["code"] if message else "no-answer"
+                return _ended(planned, {"id": "", "status": f"refused ({status})", "error_code": code}, 0)
+            return await _until_final(gateway, planned, message["id"], limit)
+
+        ended = await asyncio.gather(*(follow(planned) for planned in batch))
+        _, inbox = await sandbox.call("GET", f"/sandbox/inbox?limit={10 * len(batch)}")
+        received = Counter(str(text["reference"]).partition(".")[0] for text in inbox["messages"])
+    return [
+        _ended(
+            item.planned,
+            {"id": item.message_id, "status": item.status, "error_code": item.error},
+            item.seconds,
+            received[item.message_id],
+        )
+        for item in ended
+    ]
+
+
+async def _until_final(gateway: _Client, planned: Planned, message_id: str, limit: asyncio.Semaphore) -> Ended:
+    started = time.monotonic()
+    while True:
+        async with limit:
+            status, message = await gateway.call("GET", f"/v1/messages/{message_id}")
+        seconds = time.monotonic() - started
+        reached = status == _OK and message["status"] == planned.expected
+        if reached or seconds > _PATIENCE_SECONDS:
+            message = message or {"id": message_id, "status": "no answer", "error_code": None}
+            return _ended(planned, message, seconds)
+        await asyncio.sleep(0.2)
+
+
+def _document(planned: Planned) -> dict[str, Any]:
+    return {
+        "from": "+15551234567",
+        "to": planned.recipient,
+        "body": f"Your order has shipped ({planned.name}). Track: https://example.com/track/123",
+    }
+
+
+def _ended(planned: Planned, message: dict[str, Any], seconds: float, on_handset: int = 0) -> Ended:
+    return Ended(
+        planned=planned,
+        message_id=message["id"],
+        status=message["status"],
+        error=message["error_code"],
+        seconds=seconds,
+        on_handset=on_handset,
+    )
+
+
+def _print(ended: Sequence[Ended]) -> None:
+    table = Table("recipient", "stands for", "status", "error", "seconds", "on handset", "", box=None, pad_edge=False)
+    for item in ended:
+        if item.planned.name == "ordinary" and item.as_expected:
+            continue
+        verdict = "" if item.as_expected else f"EXPECTED {item.planned.expected} {item.planned.error or ''}"
+        table.add_row(
+            item.planned.recipient,
+            item.planned.name,
+            item.status,
+            item.error or "",
+            f"{item.seconds:.1f}",
+            str(item.on_handset),
+            verdict,
+        )
+    ordinary = [item for item in ended if item.planned.name == "ordinary" and item.as_expected]
+    table.add_row(f"{len(ordinary)} others", "ordinary", "delivered", "", "", str(len(ordinary)), "")
+    Console(soft_wrap=True).print(table)
+    good = sum(item.as_expected for item in ended)
+    print(f"{good} of {len(ended)} messages ended as expected.")

@@ -1,0 +1,88 @@
+"""`gateway dev` and `gateway test`: everything on one machine, with a Postgres of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from app.cli.demo import run_demo
+from app.cli.installation import Installation, install
+from app.settings import unknown_variables
+
+_GLANCE_SECONDS: Final = 0.5
+
+
+def register(cli: typer.Typer) -> None:
+    """Add these commands."""
+    cli.command()(dev)
+    cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test)
+
+
+def dev(
+    once: Annotated[bool, typer.Option("--once", help="Send a demo batch, print what became of it, and stop.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the API; a free one if it is taken.")] = 8080,
+    sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox; a free one if it is taken.")] = 8081,
+) -> None:
+    """Run the gateway on this machine: embedded Postgres, API, worker and sandbox."""
+    raise typer.Exit(_dev(once=once, port=port, sandbox_port=sandbox_port))
+
+
+def test(context: typer.Context) -> None:
+    """Run the tests; arguments go to pytest."""
+    command = [sys.executable, "-m", "pytest", *context.args]
+    raise typer.Exit(subprocess.run(command, cwd=_root(), check=False).returncode)  # noqa: S603 - our own command
+
+
+def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
+    unknown = unknown_variables(os.environ)
+    if unknown:
+        print(f"There are no such settings: {', '.join(unknown)}", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    directory = Path(os.environ.get("GATEWAY_DATA_DIR", _root() / ".data"))
+    ports = (0, 0) if once else (port, sandbox_port)
+    try:
+        with install(
+            directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
+        ) as installation:
+            return run_demo(installation) if once else _stay(installation)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _stay(installation: Installation) -> int:
+    """Print how to use it and wait for Ctrl-C, or for a process that ends by itself."""
+    print(_welcome(installation), flush=True)
+    while (ended := installation.children.ended()) is None:
+        time.sleep(_GLANCE_SECONDS)
+    print(f"The {ended.name} process has ended ({ended.exit_code}). The end of {ended.log}:\n{ended.last_lines()}")
+    return 1
+
+
+def _welcome(installation: Installation) -> str:
+    return f"""
+Messaging Gateway is running.
+
+  API       {installation.api_url}/v1   (described under {installation.api_url}/docs)
+  sandbox   {installation.sandbox_url}   (magic numbers, handset inbox)
+  logs      {installation.directory / "logs"}
+
+Send a first message; this test key reaches the sandbox only:
+
+  export API_URL={installation.api_url} API_KEY={installation.api_key} API_SECRET={installation.api_secret}
+  curl -X POST "$API_URL/v1/messages" -u "$API_KEY:$API_SECRET" -H "Content-Type: application/json" \\
+    -d '{{"from": "+15551234567", "to": "+15559876543", "body": "Your order has shipped."}}'
+
+Ctrl-C stops all of it; the data stay in {installation.directory}.
+"""
+
+
+def _root() -> Path:
+    return Path(__file__).resolve().parents[2]

@@ -1,0 +1,200 @@
+"""Reading kept webhooks and applying what they say: each report once, whenever its attempt becomes known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from app.domain.change import Change
+from app.domain.ids import lowest_id
+from app.domain.lifecycle import report
+from app.domain.message import AttemptState, MessageState
+from app.domain.provider import AttemptRef, ProviderEvent, StatusReport, WebhookUnreadable
+from app.services.identity import new_id
+from app.services.webhooks import Adapters
+from app.store.changes import apply_changes
+from app.store.engine import Connection, Engine, transaction
+from app.store.queue import lock_attempts
+from app.store.webhooks import (
+    OrphanReport,
+    PendingReceipt,
+    add_orphans,
+    find_attempts,
+    lock_known_orphans,
+    lock_pending,
+    mark_receipts,
+    remove_orphans,
+)
+from app.telemetry import get_logger
+
+_log = get_logger(__name__)
+_SEARCH_BACK: Final = timedelta(days=40)
+_REPORT: Final = TypeAdapter(StatusReport)
+
+
+class ReceiptState(StrEnum):
+    """What came of a kept webhook."""
+
+    PROCESSED = "processed"
+    KEPT = "kept"
+    """It holds an event that nothing here handles; it stays."""
+
+    UNREADABLE = "unreadable"
+    """It could not be parsed; it stays, and can be read again after a fix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heard:
+    """One status report with where it came from and whom it speaks of, as far as known."""
+
+    receipt_id: UUID
+    provider: str
+    report: StatusReport
+    attempt: AttemptRef | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """One receipt, read."""
+
+    state: ReceiptState
+    note: str | None
+    heard: tuple[_Heard, ...] = ()
+
+
+class Reports:
+    """The worker's side of webhooks."""
+
+    def __init__(self, engine: Engine, adapters: Adapters) -> None:
+        """Take the engine and the adapter of each provider account."""
+        self._engine = engine
+        self._adapters = adapters
+
+    async def process_receipts(self, *, limit: int) -> int:
+        """Read up to `limit` receipts and apply their reports, all in one transaction; return how many."""
+        async with transaction(self._engine) as connection:
+            receipts = await lock_pending(connection, limit=limit)
+            if not receipts:
+                return 0
+            read = [self._read(receipt) for receipt in receipts]
+            heard = [item for result in read for item in result.heard]
+            known = await _apply(connection, heard)
+            orphans = [_orphan(item) for item, is_known in zip(heard, known, strict=True) if not is_known]
+            if orphans:
+                await add_orphans(connection, orphans)
+            done = [
+                (receipt.id, result.state.value, result.note) for receipt, result in zip(receipts, read, strict=True)
+            ]
+            await mark_receipts(connection, done)
+        return len(receipts)
+
+    async def apply_orphans(self, *, limit: int) -> int:
+        """Apply reports whose attempt has become known since they came; return how many."""
+        async with transaction(self._engine) as connection:
+            orphans = await lock_known_orphans(connection, limit=limit)
+            if not orphans:
+                return 0
+            known = await _apply(connection, [_from_orphan(orphan) for orphan in orphans])
+            applied = [orphan.id for orphan, is_known in zip(orphans, known, strict=True) if is_known]
+            await remove_orphans(connection, applied)
+        return len(applied)
+
+    def _read(self, receipt: PendingReceipt) -> _Read:
+        adapter = self._adapters.get(receipt.provider)
+        if adapter is None:
+            return _Read(state=ReceiptState.UNREADABLE, note="the provider account is not configured any more")
+        try:
+            events = adapter.parse_webhook(receipt.request)
+        except WebhookUnreadable as error:
+            _log.warning("webhook unreadable", receipt_id=str(receipt.id), reason=str(error))
+            return _Read(state=ReceiptState.UNREADABLE, note=str(error))
+        return _sort(receipt, events)
+
+
+def _sort(receipt: PendingReceipt, events: Sequence[ProviderEvent]) -> _Read:
+    reports = [event for event in events if isinstance(event, StatusReport)]
+    others = sorted({type(event).__name__ for event in events if not isinstance(event, StatusReport)})
+    heard = tuple(
+        _Heard(
+            receipt_id=receipt.id,
+            provider=receipt.provider,
+            report=said,
+            attempt=receipt.attempt or said.attempt,
+        )
+        for said in reports
+    )
+    if others:
+        return _Read(state=ReceiptState.KEPT, note=f"not handled yet: {', '.join(others)}", heard=heard)
+    note = None if reports else "no event that is known"
+    return _Read(state=ReceiptState.PROCESSED, note=note, heard=heard)
+
+
+async def _apply(connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
+    """Apply reports in order; say of each whether its attempt is known."""
+    found = await _find(connection, heard)
+    wanted = sorted({(ref.message_id, ref.number) for ref in found if ref is not None})
+    work = await lock_attempts(connection, wanted) if wanted else []
+    messages: dict[UUID, MessageState] = {item.state.id: item.state for item in work}
+    attempts: dict[tuple[UUID, int], AttemptState] = {(w.state.id, w.attempt.number): w.attempt for w in work}
+    changes: list[Change] = []
+    known: list[bool] = []
+    for item, ref in zip(heard, found, strict=True):
+        key = (ref.message_id, ref.number) if ref else None
+        attempt = attempts.get(key) if key else None
+        known.append(attempt is not None and attempt.provider == item.provider)
+        if key is None or attempt is None or not known[-1]:
+            continue
+        change = report(messages[key[0]], attempt, item.report)
+        messages[key[0]] = change.apply_to(messages[key[0]])
+        attempts[key] = change.attempt or attempt
+        changes.append(change)
+        _log_change(change)
+    await apply_changes(connection, changes)
+    return known
+
+
+async def _find(connection: Connection, heard: Sequence[_Heard]) -> list[AttemptRef | None]:
+    """Name each report's attempt: by our own id where one came back, else by the provider's."""
+    nameless = {
+        (item.provider, item.report.provider_message_id)
+        for item in heard
+        if item.attempt is None and item.report.provider_message_id is not None
+    }
+    oldest = lowest_id(datetime.now(UTC) - _SEARCH_BACK)
+    by_provider_id = await find_attempts(connection, sorted(nameless), oldest=oldest) if nameless else {}
+    return [
+        item.attempt or by_provider_id.get((item.provider, item.report.provider_message_id or "")) for item in heard
+    ]
+
+
+def _orphan(item: _Heard) -> OrphanReport:
+    _log.warning("report without attempt", provider=item.provider, receipt_id=str(item.receipt_id))
+    return OrphanReport(
+        id=new_id(),
+        receipt_id=item.receipt_id,
+        provider=item.provider,
+        provider_message_id=item.report.provider_message_id or "",
+        report=_REPORT.dump_python(replace(item.report, attempt=None), mode="json"),
+    )
+
+
+def _from_orphan(orphan: OrphanReport) -> _Heard:
+    said: StatusReport = _REPORT.validate_python(orphan.report)
+    return _Heard(receipt_id=orphan.receipt_id, provider=orphan.provider, report=said, attempt=None)
+
+
+def _log_change(change: Change) -> None:
+    event: Any = change.event
+    _log.info(
+        "status report",
+        message_id=str(change.message_id),
+        status=event.status.value,
+        applied=event.applied,
+        reason=event.reason,
+    )

@@ -1,0 +1,172 @@
+"""The worker process: its loops, and a stop that loses nothing.
+
+Dispatch claims what is due and sends it; settling writes what came of it; receipts are read and
+applied; the watch rescues, resolves and cleans up. Any number of workers may run, anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from app import telemetry
+from app.bootstrap import WorkerContext, build_worker
+from app.services.dispatch import Assignment, Result
+from app.settings import DispatchSettings, Settings
+from app.store import acceptance
+from app.store import webhooks as receipts
+from app.store.engine import StoreUnavailable
+from app.store.notifications import listen
+
+_log = telemetry.get_logger(__name__)
+_BATCH: Final = 256
+_WATCH_SECONDS: Final = 1.0
+_HOUSEKEEPING_SECONDS: Final = 600.0
+_RETRY_SECONDS: Final = 1.0
+"""The longest pause after the database did not answer, of which a random part is taken."""
+
+
+class Worker:
+    """One worker; `run` returns after `stop`."""
+
+    def __init__(self, context: WorkerContext, settings: DispatchSettings) -> None:
+        """Take the services and the limits."""
+        self._context = context
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._wake_dispatch = asyncio.Event()
+        self._wake_receipts = asyncio.Event()
+        self._sends: set[asyncio.Task[None]] = set()
+        self._results: asyncio.Queue[Result] = asyncio.Queue()
+
+    def stop(self) -> None:
+        """Claim nothing more, finish what was begun."""
+        self._stopping.set()
+        self._wake_dispatch.set()
+        self._wake_receipts.set()
+
+    async def run(self) -> None:
+        """Work until told to stop, then drain."""
+        _log.info("worker started", concurrency=self._settings.concurrency)
+        background = [
+            asyncio.create_task(self._keep(self._listen)),
+            asyncio.create_task(self._keep(self._settle_forever)),
+            asyncio.create_task(self._keep(self._read_receipts)),
+            asyncio.create_task(self._keep(self._watch)),
+            asyncio.create_task(self._keep(self._keep_house)),
+        ]
+        await self._keep(self._dispatch)
+        await self._drain()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await self._context.transport.aclose()
+        await self._context.engine.dispose()
+        _log.info("worker stopped")
+
+    async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run one loop, and again after each loss of the database."""
+        while True:
+            try:
+                await loop()
+            except StoreUnavailable as error:
+                _log.warning("database unavailable", loop=loop.__name__, reason=str(error))
+                await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - spreads reconnects
+            else:
+                return
+
+    async def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            free = self._settings.concurrency - len(self._sends)
+            claimed = await self._context.dispatcher.claim(limit=min(free, _BATCH)) if free else []
+            for assignment in claimed:
+                task = asyncio.create_task(self._send(assignment))
+                self._sends.add(task)
+                task.add_done_callback(self._sends.discard)
+            if not claimed:
+                await self._pause(self._wake_dispatch)
+
+    async def _pause(self, wake: asyncio.Event) -> None:
+        """Wait to be woken, at most until the next poll; polling is the truth."""
+        if self._stopping.is_set():
+            return
+        try:
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await wake.wait()
+        except TimeoutError:
+            return
+        wake.clear()
+
+    async def _send(self, assignment: Assignment) -> None:
+        with telemetry.bind(message_id=str(assignment.attempt.message_id)):
+            self._results.put_nowait(await self._context.dispatcher.send(assignment))
+        self._wake_dispatch.set()
+
+    async def _settle_forever(self) -> None:
+        while True:
+            batch = [await self._results.get()]
+            while len(batch) < _BATCH and not self._results.empty():
+                batch.append(self._results.get_nowait())
+            try:
+                await self._context.dispatcher.settle(batch)
+            except StoreUnavailable:
+                # Kept and tried again; beyond the lease a rescue owns them, and they are evidence still.
+                for result in batch:
+                    self._results.put_nowait(result)
+                raise
+            finally:
+                for _ in batch:
+                    self._results.task_done()
+
+    async def _read_receipts(self) -> None:
+        while not self._stopping.is_set():
+            if not await self._context.reports.process_receipts(limit=_BATCH):
+                await self._pause(self._wake_receipts)
+
+    async def _watch(self) -> None:
+        while not self._stopping.is_set():
+            await self._context.dispatcher.rescue(limit=_BATCH)
+            await self._context.dispatcher.resolve(limit=_BATCH)
+            await self._context.reports.apply_orphans(limit=_BATCH)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _keep_house(self) -> None:
+        while not self._stopping.is_set():
+            await self._context.maintenance.make_partitions()
+            await self._context.maintenance.prune()
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+    async def _listen(self) -> None:
+        events = {acceptance.WAKE_CHANNEL: self._wake_dispatch, receipts.WAKE_CHANNEL: self._wake_receipts}
+        await listen(self._context.engine, list(events), lambda channel: events[channel].set())
+
+    async def _drain(self) -> None:
+        """Wait for the sends in flight and write what came of them; the lease covers whatever is left."""
+        _log.info("draining", sends=len(self._sends))
+        try:
+            async with asyncio.timeout(self._settings.drain_seconds):
+                if self._sends:
+                    await asyncio.wait(self._sends)
+                await self._results.join()
+        except TimeoutError:
+            _log.warning("drain ended early", sends=len(self._sends), unsettled=self._results.qsize())
+        for task in self._sends:
+            task.cancel()
+
+
+async def work(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    worker = Worker(build_worker(settings), settings.dispatch)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, worker.stop)
+    await worker.run()
+
+
+def serve(settings: Settings) -> None:
+    """Run the worker process."""
+    telemetry.configure(json=settings.log_json, level=settings.log_level, component="worker")
+    asyncio.run(work(settings))

@@ -1,0 +1,316 @@
+"""The decisions over a message's life: each outcome, each report, each order of arrival."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.change import Change, EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
+from app.domain.delivery_errors import DeliveryError
+from app.domain.lifecycle import LifecyclePolicy, begin, report, rescue, resolve, settle
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
+from app.domain.provider import (
+    Accepted,
+    Deferred,
+    ProviderFailure,
+    Rejected,
+    SendOutcome,
+    StatusReport,
+    Unknown,
+)
+from app.domain.status import IllegalTransition, MessageStatus, is_legal_step
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+POLICY = LifecyclePolicy()
+QUEUED = MessageState(
+    id=UUID(int=1),
+    status=MessageStatus.QUEUED,
+    sequence=1,
+    attempts=0,
+    delivery_guarantee=DeliveryGuarantee.AT_MOST_ONCE,
+    possible_duplicate=False,
+    expires_at=NOW + timedelta(hours=1),
+)
+FAILURE = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="refused")
+THROTTLED = ProviderFailure(error=DeliveryError.RATE_LIMITED)
+ACCEPTED = Accepted(provider_message_id="p-1", provider_status="queued")
+REJECTED = Rejected(failure=ProviderFailure(error=DeliveryError.LANDLINE, provider_code="30006"))
+DEFERRED = Deferred(failure=FAILURE)
+UNKNOWN = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="cut"))
+
+
+def sending(message: MessageState = QUEUED, *, fence: int = 7) -> tuple[MessageState, AttemptState]:
+    change = begin(message, provider="acme", fence=fence, now=NOW, lease=timedelta(seconds=45))
+    assert change.attempt is not None
+    return change.apply_to(message), change.attempt
+
+
+def settled(
+    message: MessageState, attempt: AttemptState, outcome: SendOutcome, *, fence: int = 7, tries: int = 0
+) -> Change:
+    return settle(message, attempt, outcome, fence=fence, tries=tries, now=NOW, jitter=0.5, policy=POLICY)
+
+
+def said(status: MessageStatus, error: DeliveryError | None = None) -> StatusReport:
+    return StatusReport(status=status, provider_status=f"word for {status}", provider_message_id="p-1", error=error)
+
+
+def after(change: Change, message: MessageState) -> tuple[MessageState, AttemptState]:
+    assert change.attempt is not None
+    return change.apply_to(message), change.attempt
+
+
+def test_the_intent_is_written_with_a_lease_before_anything_is_sent() -> None:
+    change = begin(QUEUED, provider="acme", fence=7, now=NOW, lease=timedelta(seconds=45))
+    assert change.status is MessageStatus.SENDING
+    assert change.attempts == 1
+    assert change.attempt == AttemptState(number=1, phase=AttemptPhase.STARTED, provider="acme", fence=7)
+    assert change.queue == Lease(until=NOW + timedelta(seconds=45))
+    assert (change.event.sequence, change.event.previous) == (2, MessageStatus.QUEUED)
+
+
+def test_a_stale_message_expires_instead_of_being_sent() -> None:
+    change = begin(replace(QUEUED, expires_at=NOW), provider="acme", fence=7, now=NOW, lease=timedelta(seconds=45))
+    assert (change.status, change.error) == (MessageStatus.EXPIRED, DeliveryError.EXPIRED)
+    assert (change.attempt, change.queue) == (None, LeaveQueue())
+
+
+def test_only_a_queued_message_can_be_begun() -> None:
+    message, _ = sending()
+    with pytest.raises(IllegalTransition):
+        begin(message, provider="acme", fence=8, now=NOW, lease=timedelta(seconds=45))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "phase", "error", "queue"),
+    [
+        (ACCEPTED, MessageStatus.SENT, AttemptPhase.ACCEPTED, None, LeaveQueue()),
+        (REJECTED, MessageStatus.FAILED, AttemptPhase.REJECTED, DeliveryError.LANDLINE, LeaveQueue()),
+        (
+            DEFERRED,
+            MessageStatus.QUEUED,
+            AttemptPhase.NOT_SENT,
+            None,
+            Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=0.5), tries=1),
+        ),
+        (
+            UNKNOWN,
+            MessageStatus.SENDING,
+            AttemptPhase.UNKNOWN,
+            None,
+            Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120)),
+        ),
+    ],
+)
+def test_each_outcome_settles_its_attempt(
+    outcome: SendOutcome, status: MessageStatus, phase: AttemptPhase, error: DeliveryError | None, queue: object
+) -> None:
+    change = settled(*sending(), outcome)
+    assert change.attempt is not None
+    assert (change.status, change.attempt.phase, change.error, change.queue) == (status, phase, error, queue)
+
+
+def test_an_unknown_outcome_is_noted_without_changing_the_status() -> None:
+    event = settled(*sending(), UNKNOWN).event
+    assert (event.status, event.applied, event.reason) == (
+        MessageStatus.SENDING,
+        False,
+        EventReason.OUTCOME_UNKNOWN,
+    )
+    assert event.error is DeliveryError.OUTCOME_UNKNOWN
+
+
+def test_the_last_try_that_is_deferred_fails_with_the_providers_error() -> None:
+    change = settled(*sending(), DEFERRED, tries=5)
+    assert (change.status, change.error) == (MessageStatus.FAILED, DeliveryError.PROVIDER_UNAVAILABLE)
+    assert change.queue == LeaveQueue()
+
+
+def test_a_throttled_send_costs_no_try() -> None:
+    change = settled(*sending(), Deferred(failure=THROTTLED, retry_after_seconds=2), tries=5)
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=2), tries=5)
+
+
+def test_a_wait_beyond_the_validity_ends_the_message_now() -> None:
+    message, attempt = sending(replace(QUEUED, expires_at=NOW + timedelta(seconds=30)))
+    change = settled(message, attempt, Deferred(failure=THROTTLED, retry_after_seconds=60))
+    assert (change.status, change.error) == (MessageStatus.EXPIRED, DeliveryError.EXPIRED)
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 1.0), (-5.0, 1.0), (7.5, 7.5), (1e9, 900.0)])
+def test_a_retry_after_is_kept_within_one_second_and_a_quarter_of_an_hour(asked: float, waited: float) -> None:
+    change = settled(*sending(), Deferred(failure=THROTTLED, retry_after_seconds=asked))
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0)
+
+
+def test_a_rescue_fences_the_old_worker_and_awaits_evidence() -> None:
+    message, attempt = sending()
+    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY)
+    assert change.attempt == replace(attempt, phase=AttemptPhase.UNKNOWN, fence=8)
+    assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.WORKER_LOST)
+    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120))
+
+
+def test_a_fenced_workers_acceptance_is_evidence() -> None:
+    message, attempt = sending()
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    change = settled(message, attempt, ACCEPTED, fence=7)
+    assert (change.status, change.queue) == (MessageStatus.SENT, LeaveQueue())
+
+
+def test_a_fenced_workers_deferral_is_evidence_but_the_resolver_decides_the_retry() -> None:
+    message, attempt = sending()
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    change = settled(message, attempt, DEFERRED, fence=7)
+    assert (change.status, change.queue) == (MessageStatus.SENDING, Requeue(work=Work.RESOLVE, due_at=NOW))
+    message, attempt = after(change, message)
+    again = resolve(message, attempt, now=NOW)
+    assert (again.status, again.queue) == (MessageStatus.QUEUED, Requeue(work=Work.SEND, due_at=NOW))
+
+
+def test_without_evidence_at_most_once_ends_unconfirmed_and_is_never_sent_again() -> None:
+    message, attempt = sending()
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    change = resolve(message, attempt, now=NOW)
+    assert (change.status, change.error) == (MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN)
+    assert change.queue == LeaveQueue()
+    assert change.attempt == replace(attempt, phase=AttemptPhase.ABANDONED)
+
+
+def test_without_evidence_at_least_once_is_sent_once_more_and_flagged() -> None:
+    start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    message, attempt = sending(start)
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    assert (message.status, message.possible_duplicate) == (MessageStatus.QUEUED, True)
+    message, attempt = sending(message)
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    assert resolve(message, attempt, now=NOW).status is MessageStatus.UNCONFIRMED
+
+
+def test_an_expired_message_is_not_sent_a_second_time() -> None:
+    start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    message, attempt = sending(start)
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    assert resolve(message, attempt, now=message.expires_at).status is MessageStatus.UNCONFIRMED
+
+
+@pytest.mark.parametrize("status", [MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT])
+def test_any_report_on_an_unknown_attempt_proves_that_it_was_taken(status: MessageStatus) -> None:
+    message, attempt = sending()
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    change = report(message, attempt, said(status))
+    assert (change.status, change.queue) == (MessageStatus.SENT, LeaveQueue())
+    assert change.attempt is not None
+    assert change.attempt.phase is AttemptPhase.ACCEPTED
+    assert (change.event.source, change.event.provider_status) == (EventSource.PROVIDER, f"word for {status}")
+
+
+def test_late_evidence_raises_an_unconfirmed_message() -> None:
+    message, attempt = sending()
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    change = report(message, attempt, said(MessageStatus.DELIVERED))
+    assert (change.status, change.error) == (MessageStatus.DELIVERED, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (MessageStatus.DELIVERED, EventReason.DUPLICATE),
+        (MessageStatus.SENT, EventReason.OUTRANKED),
+        (MessageStatus.UNDELIVERED, EventReason.OUTRANKED),
+    ],
+)
+def test_a_report_that_changes_nothing_is_stored_with_the_reason(status: MessageStatus, reason: EventReason) -> None:
+    message, attempt = sending()
+    message, attempt = after(settled(message, attempt, ACCEPTED), message)
+    message, attempt = after(report(message, attempt, said(MessageStatus.DELIVERED)), message)
+    change = report(message, attempt, said(status))
+    assert (change.status, change.event.applied, change.event.reason) == (MessageStatus.DELIVERED, False, reason)
+    assert change.event.status is status
+
+
+def test_of_a_superseded_attempt_only_a_delivery_counts() -> None:
+    first_message, first = sending()
+    message, first = after(settled(first_message, first, DEFERRED), first_message)
+    message, _ = sending(message)
+    refused = report(message, first, said(MessageStatus.UNDELIVERED))
+    assert (refused.status, refused.event.reason) == (MessageStatus.SENDING, EventReason.SUPERSEDED_ATTEMPT)
+    assert report(message, first, said(MessageStatus.DELIVERED)).status is MessageStatus.DELIVERED
+
+
+def test_a_report_that_contradicts_a_deferral_stops_the_retry() -> None:
+    message, attempt = sending()
+    message, attempt = after(settled(message, attempt, DEFERRED), message)
+    change = report(message, attempt, said(MessageStatus.SENT))
+    assert (change.status, change.queue) == (MessageStatus.SENT, LeaveQueue())
+
+
+def test_a_report_before_a_pending_resend_takes_the_duplicate_flag_back() -> None:
+    start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    message, attempt = sending(start)
+    message, attempt = after(settled(message, attempt, UNKNOWN), message)
+    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    change = report(message, attempt, said(MessageStatus.DELIVERED))
+    assert (change.possible_duplicate, change.queue) == (False, LeaveQueue())
+
+
+def test_a_report_on_a_canceled_message_is_stored_and_changes_nothing() -> None:
+    message, attempt = sending()
+    message = replace(message, status=MessageStatus.CANCELED)
+    change = report(message, attempt, said(MessageStatus.DELIVERED))
+    assert (change.status, change.event.reason) == (MessageStatus.CANCELED, EventReason.CANCELED)
+
+
+REPORTS = (
+    said(MessageStatus.QUEUED),
+    said(MessageStatus.SENT),
+    said(MessageStatus.UNDELIVERED, DeliveryError.UNREACHABLE),
+    said(MessageStatus.DELIVERED),
+)
+
+
+def run(order: tuple[object, ...]) -> tuple[MessageState, list[Change]]:
+    """Play reports and the send's own outcome in one order."""
+    message, attempt = sending()
+    changes = []
+    for item in order:
+        if isinstance(item, StatusReport):
+            change = report(message, attempt, item)
+        else:
+            assert isinstance(item, Accepted | Unknown)
+            change = settled(message, attempt, item)
+        changes.append(change)
+        message, attempt = after(change, message)
+    return message, changes
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, UNKNOWN])
+def test_the_final_status_does_not_depend_on_the_order_of_arrival(outcome: SendOutcome) -> None:
+    ends = {run(order)[0].status for order in permutations((*REPORTS, outcome))}
+    assert ends == {MessageStatus.DELIVERED}
+
+
+@given(st.lists(st.sampled_from([*REPORTS, ACCEPTED, UNKNOWN]), max_size=8), st.randoms())
+def test_any_arrival_in_any_order_is_legal_gap_free_and_ends_alike(
+    arrivals: list[StatusReport | SendOutcome], random: object
+) -> None:
+    outcomes = [item for item in arrivals if not isinstance(item, StatusReport)][:1]
+    reports = [item for item in arrivals if isinstance(item, StatusReport)]
+    shuffled = [*reports, *outcomes]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis types its own Random as object
+    end, changes = run((*reports, *outcomes))
+    other_end, _ = run(tuple(shuffled))
+    assert end.status is other_end.status
+    assert [change.event.sequence for change in changes] == list(range(3, 3 + len(changes)))
+    for change in changes:
+        moved = change.status is not change.expected_status
+        assert moved == change.event.applied
+        assert not moved or is_legal_step(change.expected_status, change.status)
