@@ -49,22 +49,23 @@ class Worker:
         self._wake_receipts.set()
 
     async def run(self) -> None:
-        """Work until told to stop, then drain."""
+        """Work until told to stop, then drain.
+
+        Any exception but a lost database is a bug: it ends the whole worker at once, loudly, and the
+        leases let another one take over.
+        """
         _log.info("worker started", concurrency=self._settings.concurrency)
-        background = [
-            asyncio.create_task(self._keep(self._listen)),
-            asyncio.create_task(self._keep(self._settle_forever)),
-            asyncio.create_task(self._keep(self._read_receipts)),
-            asyncio.create_task(self._keep(self._watch)),
-            asyncio.create_task(self._keep(self._keep_house)),
-        ]
-        await self._keep(self._dispatch)
-        await self._drain()
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        await self._context.transport.aclose()
-        await self._context.engine.dispose()
+        loops = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._keep_house)
+        try:
+            async with asyncio.TaskGroup() as group:
+                background = [group.create_task(self._keep(loop)) for loop in loops]
+                await self._keep(self._dispatch)
+                await self._drain()
+                for task in background:
+                    task.cancel()
+        finally:
+            await self._context.transport.aclose()
+            await self._context.engine.dispose()
         _log.info("worker stopped")
 
     async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:

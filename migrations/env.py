@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from alembic import context
-from app.settings import load_settings
 
+from app.settings import load_settings
 from app.store.engine import create_engine
 from app.store.schema import include_object
 from app.store.tables import metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app import main, worker
+from app import main, telemetry, worker
 from app.bootstrap import build_sandbox
 from app.sandbox.server import SandboxServer
 from app.settings import load_settings
@@ -30,4 +30,5 @@ def run_worker() -> None:
 def sandbox() -> None:
     """Run the pretend carrier network that test keys reach."""
     settings = load_settings()
+    telemetry.configure(json=settings.log_json, level=settings.log_level, component="sandbox")
     SandboxServer(build_sandbox(settings), host=settings.sandbox.host, port=settings.sandbox.port).run()

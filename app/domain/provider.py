@@ -7,11 +7,12 @@ nonces and documents are arguments. `app/providers/README.md` says how to write 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from app.domain.http import HttpRequest, HttpResponse, WebhookReply, WebhookRequ
 from app.domain.status import MessageStatus
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+_REFERENCE: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([1-9][0-9]{0,3})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,12 @@ class AttemptRef:
     def __str__(self) -> str:
         """Write it as `<message id>.<number>`, the client reference that providers are given."""
         return f"{self.message_id}.{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> AttemptRef | None:
+        """Read a client reference back; None for one that we did not write."""
+        match = _REFERENCE.fullmatch(text)
+        return cls(message_id=UUID(match[1]), number=int(match[2])) if match else None
 
 
 @dataclass(frozen=True, kw_only=True)

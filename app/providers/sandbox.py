@@ -25,10 +25,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
@@ -54,6 +52,7 @@ from app.domain.provider import (
     Unknown,
     WebhookUnreadable,
 )
+from app.domain.retry_after import read_retry_after
 from app.domain.status import MessageStatus
 
 STATUSES: Final[Mapping[str, MessageStatus]] = {
@@ -95,7 +94,6 @@ REFUSALS: Final[Mapping[int, DeliveryError]] = {
 SIGNATURE_HEADER: Final = "sandbox-signature"
 TOLERANCE_SECONDS: Final = 300
 MOST_SIGNATURES: Final = 8
-REFERENCE: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([1-9][0-9]{0,4})")
 
 
 class Config(BaseModel):
@@ -157,7 +155,7 @@ class Adapter(ProviderAdapter[Config]):
 
     def parse_send(self, response: HttpResponse) -> SendOutcome:
         """Read the answer by its HTTP status first: only a 2xx, a 4xx and the one 503 are listened to."""
-        wait = _retry_after(response.headers)
+        wait = read_retry_after(response.headers)
         match response.status // 100, response.status, _error_code(response.body):
             case 2, _, _:
                 return _read_acceptance(response)
@@ -256,42 +254,18 @@ def _failure(response: HttpResponse, error: DeliveryError, code: int | None) -> 
     )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
-    until, answered = _http_date(value), _http_date(headers.get("date", ""))
-    if until is None or answered is None:
-        return None
-    return max(0.0, (until - answered).total_seconds())
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    # "-0000" means UTC of an unknown zone and comes back naive (RFC 5322, section 3.3).
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
 def _status_report(body: _StatusEvent, status: MessageStatus) -> StatusReport:
     lost = status in {MessageStatus.UNDELIVERED, MessageStatus.FAILED}
     return StatusReport(
         status=status,
         provider_status=body.status,
         provider_message_id=body.id,
-        attempt=_attempt(body.reference),
+        # Whoever shares the sandbox account may write what he likes into the reference.
+        attempt=AttemptRef.parse(body.reference or ""),
         error=ERRORS.get(body.error_code or 0, DeliveryError.UNKNOWN) if lost else None,
         provider_code=None if body.error_code is None else str(body.error_code),
         reported_at=body.timestamp,
     )
-
-
-def _attempt(reference: str | None) -> AttemptRef | None:
-    # Whoever shares the sandbox account may write what he likes into the reference.
-    match = REFERENCE.fullmatch(reference or "")
-    return AttemptRef(message_id=UUID(match[1]), number=int(match[2])) if match else None
 
 
 def _inbound(body: _InboundEvent) -> InboundSms:

@@ -21,7 +21,7 @@ class SandboxServer(uvicorn.Server):
                 self._app,
                 host=host,
                 port=port,
-                log_level="warning",
+                log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=5,
             )

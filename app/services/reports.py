@@ -114,6 +114,9 @@ class Reports:
         except WebhookUnreadable as error:
             _log.warning("webhook unreadable", receipt_id=str(receipt.id), reason=str(error))
             return _Read(state=ReceiptState.UNREADABLE, note=str(error))
+        except Exception:  # noqa: BLE001 - whatever a provider's file does wrong, the other receipts go on
+            _log.exception("adapter error", step="parse_webhook", receipt_id=str(receipt.id))
+            return _Read(state=ReceiptState.UNREADABLE, note="the adapter failed; the log says how")
         return _sort(receipt, events)
 
 

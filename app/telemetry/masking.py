@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, time
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
@@ -46,6 +47,9 @@ _IDENTIFIER_WORD: Final = re.compile(
 
 _KEY_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
+_PLAIN_WORD: Final = re.compile("[A-Za-z_]{0,16}")
+"""What is too short and too plain to be anything that is searched for."""
+
 _INVISIBLE: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 """Characters without width, which could split a number or turn a line around."""
 
@@ -55,14 +59,15 @@ _VALUE: Final = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\\".*?\\"|[^\s"'&,;<>
 _SECRETS: Final = (
     # Credentials in a URL: scheme://user:password@host.
     (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^\s/?#]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),
-    # What an Authorization header carries; "basic authentication" is prose.
-    (re.compile(r"\b(bearer|basic)[ \t]+(?!auth|cred|and\b)[\w.~+/=:-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    # An Authorization header, whatever its scheme.
     (
         re.compile(
             r"""(\bauthorization(?:\\?["'])?\s*[:=]\s*(?:\\?["'])?)[^\s"'\\]+(?:[ \t]+[\w.~+/=:-]+)?""", re.IGNORECASE
         ),
         rf"\1{HIDDEN}",
     ),
+    # The same without its name; "basic authentication" is prose.
+    (re.compile(r"\b(bearer|basic)[ \t]+(?!auth|cred|and\b)[\w.~+/=:-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     # Our own keys, with their secrets, and the signing secrets of callbacks.
     (re.compile(r"(?:mgw_(?:live|test)|whsec)_[\w+/=-]+(?::\w+)?"), HIDDEN),
     # The secret of one of our keys by itself: 38 characters of base62, longer than MD5 and shorter than SHA-1.
@@ -122,14 +127,18 @@ def mask_fields(fields: Mapping[str, object]) -> dict[str, Logged]:
 
 
 def _mask_mapping(fields: Mapping[Any, object], *, depth: int) -> dict[str, Logged]:
-    return {
-        mask_text(str(key)): _mask_value(value, word=_last_word(str(key)), depth=depth) for key, value in fields.items()
-    }
+    masked: dict[str, Logged] = {}
+    for key, value in fields.items():
+        name, word = _read_key(str(key))
+        masked[name] = _mask_value(value, word=word, depth=depth)
+    return masked
 
 
-def _last_word(key: str) -> str:
+@lru_cache(maxsize=1024)
+def _read_key(key: str) -> tuple[str, str]:
+    """Give a key's masked name and its last word, which says what the value is."""
     words = _KEY_WORDS.findall(key)
-    return str(words[-1]).lower() if words else ""
+    return mask_text(key), str(words[-1]).lower() if words else ""
 
 
 def _mask_value(value: object, *, word: str, depth: int) -> Logged:
@@ -156,9 +165,10 @@ def _mask_nested(value: Mapping[Any, object] | Collection[object], *, word: str,
 
 
 def _mask_quantity(value: float, *, word: str) -> Logged:
-    if _NUMBER_WORD.fullmatch(word):
-        return _DIGITS.sub(_keep_last_two, str(value))
-    return value if isfinite(value) else str(value)
+    spelled = str(value)
+    if _NUMBER_WORD.fullmatch(word) and _DIGITS.search(spelled):
+        return _DIGITS.sub(_keep_last_two, spelled)
+    return value if isfinite(value) else spelled
 
 
 def _spell(value: object) -> str:
@@ -182,6 +192,8 @@ def _mask_spelled(text: str, *, word: str) -> str:
 
 
 def _mask(text: str, *, numbers: re.Pattern[str]) -> str:
+    if _PLAIN_WORD.fullmatch(text):
+        return text
     # What lies across the cut is still seen whole, so that no part of a number or secret is left of it.
     masked = _INVISIBLE.sub("", text[: _MAX_CHARACTERS + _OVERLAP])
     for pattern, replacement in _SECRETS:
