@@ -20,13 +20,14 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as NotJson
 
 PREFIX: Final = "GATEWAY_"
 DELIMITER: Final = "__"
 OF_THE_PROCESS: Final[dict[str, str]] = {
     "GATEWAY_NO_BOOTSTRAP": "1 keeps `python3 -m app` from making its own environment",
     "GATEWAY_PG_BIN": "directory of PostgreSQL's programs for `gateway dev` and the tests",
-    "GATEWAY_DATA_DIR": "where `gateway dev` keeps its database; by default .data in the current directory",
+    "GATEWAY_DATA_DIR": "where `gateway dev` keeps its database; by default .data in the repository",
     "GATEWAY_SECRETS_DIR": "directory of files that hold settings, by default /run/secrets",
     "GATEWAY_TEST_DATABASE_URL": "a Postgres server that the tests may make databases on",
     "GATEWAY_TEST_FULL": "1 makes the tests run every fault, soak and browser test in full",
@@ -139,7 +140,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: SecretStr = Field(description="The Postgres database, postgresql+asyncpg://user:password@host/name.")
+    database_url: SecretStr = Field(
+        description="The Postgres database, `postgresql+asyncpg://user:password@host/name`."
+    )
     secret_key: SecretStr = Field(
         min_length=32, description="At least 32 random characters: signs the ids in status webhook URLs."
     )
@@ -160,7 +163,7 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = SandboxSettings()
     providers: dict[str, ProviderSettings] = Field(
         default_factory=dict,
-        description="Provider accounts: GATEWAY_PROVIDERS__<name>__ADAPTER, and what its adapter needs.",
+        description="Provider accounts: `GATEWAY_PROVIDERS__<name>__ADAPTER`, and what its adapter needs.",
     )
 
     @classmethod
@@ -199,6 +202,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         problems += [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
         raise SettingsError("\n".join(problems)) from error
+    except NotJson as error:
+        raise SettingsError(f"{error}: lists are written as JSON, such as [1, 4, 15].") from error
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -243,7 +248,8 @@ def _default(required: bool, value: Any) -> str:
         return value.get_secret_value()
     if value is None or not isinstance(value, (str, int, float, tuple)):
         return ""
-    return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
+    # Lists are read as JSON, so they are shown as such.
+    return f"[{', '.join(f'{part:g}' for part in value)}]" if isinstance(value, tuple) else str(value)
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

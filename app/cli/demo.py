@@ -25,6 +25,8 @@ _CONNECTIONS: Final = 16
 _PATIENCE_SECONDS: Final = 60
 _ACCEPTED: Final = 202
 _OK: Final = 200
+_TABLE_WIDTH: Final = 250
+"""As wide as any row, so that nothing is cut short where the terminal is narrow; it wraps there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,6 @@ def _print(ended: Sequence[Ended]) -> None:
         )
     ordinary = [item for item in ended if item.planned.name == "ordinary" and item.as_expected]
     table.add_row(f"{len(ordinary)} others", "ordinary", "delivered", "", "", str(len(ordinary)), "")
-    Console(soft_wrap=True).print(table)
+    Console(width=_TABLE_WIDTH).print(table)
     good = sum(item.as_expected for item in ended)
     print(f"{good} of {len(ended)} messages ended as expected.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -79,6 +80,11 @@ Send a first message; this test key reaches the sandbox only:
   export API_URL={installation.api_url} API_KEY={installation.api_key} API_SECRET={installation.api_secret}
   curl -X POST "$API_URL/v1/messages" -u "$API_KEY:$API_SECRET" -H "Content-Type: application/json" \\
     -d '{{"from": "+15551234567", "to": "+15559876543", "body": "Your order has shipped."}}'
+
+Operate it from another terminal, with .venv/bin/gateway accounts, keys and senders:
+
+  export GATEWAY_DATABASE_URL={shlex.quote(installation.database_url)}
+  export GATEWAY_SECRET_KEY={shlex.quote(installation.secret_key)}
 
 Ctrl-C stops all of it; the data stay in {installation.directory}.
 """

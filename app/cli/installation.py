@@ -46,6 +46,8 @@ class Installation:
     api_secret: str = field(repr=False)
     sandbox_key: str
     sandbox_secret: str = field(repr=False)
+    database_url: str
+    secret_key: str = field(repr=False)
     children: Children
     directory: Path
 
@@ -87,6 +89,8 @@ def _run(
             api_secret=secret,
             sandbox_key=told["GATEWAY_SANDBOX__API_KEY"],
             sandbox_secret=told["GATEWAY_SANDBOX__API_SECRET"],
+            database_url=url,
+            secret_key=told["GATEWAY_SECRET_KEY"],
             children=children,
             directory=directory,
         )

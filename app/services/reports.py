@@ -97,7 +97,7 @@ class Reports:
     async def apply_orphans(self, *, limit: int) -> int:
         """Apply reports whose attempt has become known since they came; return how many."""
         async with transaction(self._engine) as connection:
-            orphans = await lock_known_orphans(connection, limit=limit)
+            orphans = await lock_known_orphans(connection, oldest=_oldest(), limit=limit)
             if not orphans:
                 return 0
             known = await _apply(connection, [_from_orphan(orphan) for orphan in orphans])
@@ -169,11 +169,14 @@ async def _find(connection: Connection, heard: Sequence[_Heard]) -> list[Attempt
         for item in heard
         if item.attempt is None and item.report.provider_message_id is not None
     }
-    oldest = lowest_id(datetime.now(UTC) - _SEARCH_BACK)
-    by_provider_id = await find_attempts(connection, sorted(nameless), oldest=oldest) if nameless else {}
+    by_provider_id = await find_attempts(connection, sorted(nameless), oldest=_oldest()) if nameless else {}
     return [
         item.attempt or by_provider_id.get((item.provider, item.report.provider_message_id or "")) for item in heard
     ]
+
+
+def _oldest() -> UUID:
+    return lowest_id(datetime.now(UTC) - _SEARCH_BACK)
 
 
 def _orphan(item: _Heard) -> OrphanReport:

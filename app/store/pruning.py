@@ -13,11 +13,11 @@ BATCH: Final = 5_000
 
 # Receipts that could not be read stay: they can be replayed after a fix.
 _EXPIRED: Final[dict[str, str]] = {
-    "idempotency_keys": "created_at < now() - :age",
-    "webhook_digests": "expires_at < now() - :age",
-    "inbound_references": "received_at < now() - :age",
-    "orphan_reports": "received_at < now() - :age",
-    "webhook_receipts": "received_at < now() - :age AND state = 'processed'",
+    "idempotency_keys": "created_at < now() - cast(:age AS interval)",
+    "webhook_digests": "expires_at < now() - cast(:age AS interval)",
+    "inbound_references": "received_at < now() - cast(:age AS interval)",
+    "orphan_reports": "received_at < now() - cast(:age AS interval)",
+    "webhook_receipts": "received_at < now() - cast(:age AS interval) AND state = 'processed'",
 }
 
 

@@ -124,15 +124,17 @@ _ADD_ORPHANS: Final = text(
     bindparam("reports", type_=ARRAY(Text)),
 )
 
+# Exactly one: an id that two attempts share will never be evidence, and must not stand in the others' way.
 _KNOWN_BY_NOW: Final = text(
     """
     SELECT o.id, o.receipt_id, o.provider, o.provider_message_id, o.report
     FROM orphan_reports AS o
-    WHERE EXISTS (SELECT FROM attempts AS a
-                  WHERE a.provider = o.provider AND a.provider_message_id = o.provider_message_id)
+    WHERE 1 = (SELECT count(*) FROM attempts AS a
+               WHERE a.provider = o.provider AND a.provider_message_id = o.provider_message_id
+               AND a.message_id >= :oldest)
     ORDER BY o.id LIMIT :limit FOR UPDATE SKIP LOCKED
     """
-)
+).bindparams(bindparam("oldest", type_=Uuid))
 
 
 async def keep_receipt(connection: Connection, receipt: NewReceipt) -> bool:
@@ -214,9 +216,9 @@ async def add_orphans(connection: Connection, orphans: Sequence[OrphanReport]) -
     )
 
 
-async def lock_known_orphans(connection: Connection, *, limit: int) -> list[OrphanReport]:
-    """Lock kept reports whose attempt has become known."""
-    rows = (await connection.execute(_KNOWN_BY_NOW, {"limit": limit})).all()
+async def lock_known_orphans(connection: Connection, *, oldest: UUID, limit: int) -> list[OrphanReport]:
+    """Lock kept reports whose attempt, of a message not before `oldest`, has become known."""
+    rows = (await connection.execute(_KNOWN_BY_NOW, {"oldest": oldest, "limit": limit})).all()
     return [OrphanReport(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
 
 

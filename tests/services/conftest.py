@@ -1,0 +1,109 @@
+"""Accepted messages, and dispatchers and report readers over one database, without any process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.bootstrap import build_adapters
+from app.domain.lifecycle import LifecyclePolicy
+from app.domain.message import DeliveryGuarantee
+from app.services.authentication import Authenticator
+from app.services.dispatch import DispatchConfig, Dispatcher
+from app.services.messages import Messages, SendCommand
+from app.services.reports import Reports
+from app.services.webhooks import WebhookIntake
+from app.store.engine import Engine
+from app.transport import Transport
+from tests.support.gateway import PUBLIC_URL, SECRET_KEY, settings_for, tenant
+
+Accept = Callable[..., Awaitable[UUID]]
+State = Callable[[UUID], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+async def transport() -> AsyncIterator[Transport]:
+    async with Transport(deadline_seconds=2, connect_seconds=1) as made:
+        yield made
+
+
+@pytest.fixture
+def dispatcher(engine: Engine, transport: Transport, shared_database_url: str) -> Dispatcher:
+    """A dispatcher that waits no time for evidence, and whose leases end at once when asked to."""
+    config = DispatchConfig(
+        public_url=PUBLIC_URL,
+        secret=SECRET_KEY.encode(),
+        lease=timedelta(seconds=30),
+        policy=LifecyclePolicy(evidence_wait=timedelta(0)),
+    )
+    return Dispatcher(engine, build_adapters(settings_for(shared_database_url)), transport, config)
+
+
+@pytest.fixture
+def reports(engine: Engine, shared_database_url: str) -> Reports:
+    return Reports(engine, build_adapters(settings_for(shared_database_url)))
+
+
+@pytest.fixture
+def intake(engine: Engine, shared_database_url: str) -> WebhookIntake:
+    return WebhookIntake(
+        engine,
+        build_adapters(settings_for(shared_database_url)),
+        secret=SECRET_KEY.encode(),
+        unique_for=timedelta(days=3),
+    )
+
+
+@pytest.fixture
+async def accept(engine: Engine) -> Accept:
+    """Accept a message of a test key and give its id."""
+    account = await tenant(engine)
+    caller = await Authenticator(engine).authenticate(account.test)
+    messages = Messages(engine, validity_seconds=3600)
+
+    async def accepted(**change: Any) -> UUID:
+        command = {
+            "sender": "+15551234567",
+            "recipient": "+15559876543",
+            "body": "Hello",
+            "client_reference": None,
+            "metadata": {},
+            "validity_seconds": None,
+            "delivery_guarantee": DeliveryGuarantee.AT_MOST_ONCE,
+            "max_segments": 6,
+            **change,
+        }
+        return (await messages.accept(caller, SendCommand(**command), None)).message.id
+
+    return accepted
+
+
+@pytest.fixture
+def state(engine: Engine) -> State:
+    """Read what is stored of a message: status, events, attempts, and its queue row."""
+
+    async def read(message_id: UUID) -> dict[str, Any]:
+        async with engine.connect() as connection:
+            rows = {
+                name: [dict(row._mapping) for row in await connection.execute(text(query), {"id": message_id})]  # noqa: SLF001 - SQLAlchemy's documented name
+                for name, query in _QUERIES.items()
+            }
+        events = [(e["source"], e["status"], e["applied"], e["reason"]) for e in rows["events"]]
+        assert [e["sequence"] for e in rows["events"]] == list(range(1, len(events) + 1))
+        [message] = rows["message"]
+        return {**message, "events": events, "phases": [a["phase"] for a in rows["attempts"]], "queue": rows["queue"]}
+
+    return read
+
+
+_QUERIES = {
+    "message": "SELECT status, error_code, attempts, possible_duplicate FROM messages WHERE id = :id",
+    "events": "SELECT * FROM status_events WHERE message_id = :id ORDER BY sequence",
+    "attempts": "SELECT * FROM attempts WHERE message_id = :id ORDER BY no",
+    "queue": "SELECT work, tries, leased_until FROM dispatch_queue WHERE message_id = :id",
+}

@@ -1,0 +1,157 @@
+"""What must be true of every run, whatever was killed meanwhile: facts in, violations out. Nothing here is read or sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.domain.change import EventSource
+from app.domain.message import DeliveryGuarantee
+from app.domain.status import FINAL, MessageStatus, is_legal_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a message's history, as it is stored."""
+
+    sequence: int
+    source: str
+    previous: MessageStatus | None
+    status: MessageStatus
+    applied: bool
+    reason: str | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message as it is stored, with its whole history."""
+
+    id: str
+    reference: str
+    """What its client calls it; no two messages of a run are asked for under the same one."""
+
+    status: MessageStatus
+    guarantee: DeliveryGuarantee
+    events: tuple[Event, ...]
+    error: str | None = None
+    attempts: int = 0
+    possible_duplicate: bool = False
+
+    def was(self, reason: str) -> bool:
+        """Whether its history names this reason."""
+        return any(event.reason == reason for event in self.events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """One request that the provider saw."""
+
+    message: str
+    taken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything that is known of a run after it has come to rest."""
+
+    acknowledged: frozenset[str]
+    """Ids that were answered with 202."""
+
+    messages: tuple[Message, ...]
+    submissions: tuple[Submission, ...]
+    """All that the provider has seen of the whole run, so it must not have been restarted."""
+
+    inbox: tuple[str, ...]
+    """The message of each text that a handset received."""
+
+    queued: frozenset[str] = frozenset()
+    """Messages with a row in the dispatch queue."""
+
+    pending_receipts: int = 0
+    orphan_reports: int = 0
+
+    def taken(self) -> Counter[str]:
+        """How often the provider took each message."""
+        return Counter(submission.message for submission in self.submissions if submission.taken)
+
+
+def violations(run: Run) -> list[str]:
+    """List what is wrong, a sentence each; an empty list is a clean run."""
+    histories = (line for message in run.messages for line in _history(message))
+    return [*_acceptance(run), *histories, *_sending(run), *_handsets(run), *_rest(run)]
+
+
+def _acceptance(run: Run) -> Iterator[str]:
+    """What was acknowledged is there, and each thing that was asked for is there once."""
+    known = {message.id for message in run.messages}
+    yield from (f"{lost}: acknowledged, but lost" for lost in sorted(run.acknowledged - known))
+    references = Counter(message.reference for message in run.messages)
+    yield from (f"{reference}: accepted {times} times" for reference, times in references.items() if times > 1)
+
+
+def _history(message: Message) -> Iterator[str]:
+    """Each history is gap-free, legal, and leads to where the message stands."""
+    if [event.sequence for event in message.events] != list(range(1, len(message.events) + 1)):
+        yield f"{message.id}: its history has gaps"
+    first = message.events[0] if message.events else None
+    if first is None or (first.source, first.status, first.applied) != (EventSource.API, MessageStatus.QUEUED, True):
+        yield f"{message.id}: its history does not begin with its acceptance"
+    reached: MessageStatus | None = None
+    for event in message.events:
+        yield from _step(message, event, reached)
+        reached = event.status if event.applied else reached
+    if reached is not message.status:
+        yield f"{message.id}: its history leads to {reached}, but it is {message.status}"
+    begun = [event.attempt for event in message.events if event.applied and event.status is MessageStatus.SENDING]
+    if begun != list(range(1, message.attempts + 1)):
+        yield f"{message.id}: has {message.attempts} attempts, but its history begins {begun}"
+
+
+def _step(message: Message, event: Event, reached: MessageStatus | None) -> Iterator[str]:
+    where = f"{message.id}: event {event.sequence}"
+    if event.previous is not reached:
+        yield f"{where} follows {event.previous}, but the message was {reached}"
+    if event.applied and reached is not None and not is_legal_step(reached, event.status):
+        yield f"{where} goes from {reached} to {event.status}, which is not legal"
+    if not event.applied and event.reason is None:
+        yield f"{where} changed nothing and does not say why"
+
+
+def _sending(run: Run) -> Iterator[str]:
+    """Nothing is taken twice, unless its account allowed one resend and is told."""
+    taken = run.taken()
+    known = {message.id: message for message in run.messages}
+    yield from (f"{stranger}: taken by the provider, but unknown here" for stranger in sorted(taken.keys() - known))
+    for message in run.messages:
+        times = taken[message.id]
+        most = 1 if message.guarantee is DeliveryGuarantee.AT_MOST_ONCE else 2
+        if times > most:
+            yield f"{message.id}: taken {times} times under {message.guarantee}"
+        if times > 1 and not message.possible_duplicate:
+            yield f"{message.id}: taken {times} times, but not flagged possible_duplicate"
+        if message.possible_duplicate and message.guarantee is DeliveryGuarantee.AT_MOST_ONCE:
+            yield f"{message.id}: flagged possible_duplicate under at_most_once"
+
+
+def _handsets(run: Run) -> Iterator[str]:
+    """A handset has each delivered text as often as it was taken, and no text that nobody took."""
+    taken, received = run.taken(), Counter(run.inbox)
+    for message in run.messages:
+        texts, times = received[message.id], taken[message.id]
+        if texts > times:
+            yield f"{message.id}: received {texts} times, but taken {times} times"
+        if message.status is MessageStatus.DELIVERED and (texts == 0 or texts < times):
+            yield f"{message.id}: delivered, but received {texts} times"
+
+
+def _rest(run: Run) -> Iterator[str]:
+    """Nothing is left to do."""
+    yield from (f"{message}: still in the queue" for message in sorted(run.queued))
+    if run.pending_receipts:
+        yield f"{run.pending_receipts} webhook receipts are still pending"
+    if run.orphan_reports:
+        yield f"{run.orphan_reports} reports found no attempt"
+    at_rest = FINAL | {MessageStatus.SENT}
+    yield from (f"{m.id}: still {m.status}" for m in run.messages if m.status not in at_rest)
