@@ -55,7 +55,9 @@ def list_accounts() -> None:
 
 def create_key(
     account: Annotated[str | None, typer.Option(help="Name of the account; an ops key has none.")] = None,
-    mode: Annotated[KeyMode, typer.Option(help="test reaches the sandbox only.")] = KeyMode.TEST,
+    mode: Annotated[
+        KeyMode | None, typer.Option(help="test reaches the sandbox only; the default for a key of an account.")
+    ] = None,
     scope: Annotated[list[Scope] | None, typer.Option(help="May be given several times.")] = None,
     name: Annotated[str, typer.Option(help="A note, such as who holds it.")] = "",
     expires_in_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends by itself.")] = None,
@@ -63,8 +65,9 @@ def create_key(
     """Create an API key; its secret is shown once."""
     scopes = scope or list(SENDING_SCOPES if account else (Scope.OPS_READ,))
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
+    kind = mode or (KeyMode.TEST if account else KeyMode.LIVE)
     made = _do(
-        lambda admin: admin.create_key(account=account, mode=mode, scopes=scopes, name=name, expires_at=expires_at)
+        lambda admin: admin.create_key(account=account, mode=kind, scopes=scopes, name=name, expires_at=expires_at)
     )
     _show(made)
 
