@@ -9,10 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from app.bootstrap import build_administration, build_engine
+from app.cli.tables import print_table
 from app.domain.credentials import KeyMode, Scope
 from app.services.administration import SENDING_SCOPES, Administration, AdministrationError, NewKey
 from app.settings import load_settings
@@ -50,7 +49,7 @@ def create_account(name: Annotated[str, typer.Argument(help="Its name, such as b
 def list_accounts() -> None:
     """List all accounts."""
     rows = _do(lambda admin: admin.list_accounts())
-    _table(("name", "id", "created"), [(a.name, str(a.id), _moment(a.created_at)) for a in rows])
+    print_table(("name", "id", "created"), [(a.name, str(a.id), _moment(a.created_at)) for a in rows])
 
 
 def create_key(
@@ -75,7 +74,7 @@ def create_key(
 def list_keys(account: MaybeAccount = None) -> None:
     """List keys, without their secrets."""
     rows = _do(lambda admin: admin.list_keys(account))
-    _table(
+    print_table(
         ("key", "scopes", "note", "created", "expires", "revoked", "last used"),
         [
             (
@@ -112,7 +111,7 @@ def add_sender(
 def list_senders(account: MaybeAccount = None) -> None:
     """List senders."""
     rows = _do(lambda admin: admin.list_senders(account))
-    _table(
+    print_table(
         ("address", "type", "provider", "segments/s", "account id"),
         [(s.address, s.number_type, s.provider, str(s.rate), str(s.account_id)) for s in rows],
     )
@@ -154,10 +153,3 @@ def _rate(text: str | None) -> Decimal | None:
 
 def _moment(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}Z"
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=_TABLE_WIDTH).print(table)

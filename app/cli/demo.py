@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from app.cli.installation import Installation
+from app.cli.tables import print_table
 from app.domain.http import HttpRequest, HttpResponse
 from app.domain.status import MessageStatus
 from app.sandbox.magic import MAGIC_NUMBERS
 from app.transport import Transport
 
-_ORDINARY: Final = 20
+_USUAL: Final = "ordinary"
+_USUAL_COUNT: Final = 20
 _CONNECTIONS: Final = 16
 _PATIENCE_SECONDS: Final = 60
 _ACCEPTED: Final = 202
@@ -85,8 +85,8 @@ def plan() -> list[Planned]:
         for row in MAGIC_NUMBERS
     ]
     ordinary = [
-        Planned(name="ordinary", recipient=f"+1555987{n:04}", expected=MessageStatus.DELIVERED, error=None)
-        for n in range(_ORDINARY)
+        Planned(name=_USUAL, recipient=f"+1555987{n:04}", expected=MessageStatus.DELIVERED, error=None)
+        for n in range(_USUAL_COUNT)
     ]
     return magic + ordinary
 
@@ -161,22 +161,22 @@ def _ended(planned: Planned, message: dict[str, Any], seconds: float, on_handset
 
 
 def _print(ended: Sequence[Ended]) -> None:
-    table = Table("recipient", "stands for", "status", "error", "seconds", "on handset", "", box=None, pad_edge=False)
-    for item in ended:
-        if item.planned.name == "ordinary" and item.as_expected:
-            continue
-        verdict = "" if item.as_expected else f"EXPECTED {item.planned.expected} {item.planned.error or ''}"
-        table.add_row(
-            item.planned.recipient,
-            item.planned.name,
-            item.status,
-            item.error or "",
-            f"{item.seconds:.1f}",
-            str(item.on_handset),
-            verdict,
-        )
-    ordinary = [item for item in ended if item.planned.name == "ordinary" and item.as_expected]
-    table.add_row(f"{len(ordinary)} others", "ordinary", "delivered", "", "", str(len(ordinary)), "")
-    Console(width=_TABLE_WIDTH).print(table)
-    good = sum(item.as_expected for item in ended)
-    print(f"{good} of {len(ended)} messages ended as expected.")
+    """Show every magic number and whatever fell short; ordinary numbers that were delivered are one line."""
+    usual = [item for item in ended if item.planned.name == _USUAL and item.as_expected]
+    rows = [_row(item) for item in ended if item not in usual]
+    rows.append((f"{len(usual)} others", _USUAL, MessageStatus.DELIVERED.value, "", "", str(len(usual)), ""))
+    print_table(("recipient", "stands for", "status", "error", "seconds", "on handset", ""), rows)
+    print(f"{sum(item.as_expected for item in ended)} of {len(ended)} messages ended as expected.")
+
+
+def _row(item: Ended) -> tuple[str, ...]:
+    planned = item.planned
+    return (
+        planned.recipient,
+        planned.name,
+        item.status,
+        item.error or "",
+        f"{item.seconds:.1f}",
+        str(item.on_handset),
+        "" if item.as_expected else f"EXPECTED {planned.expected} {planned.error or ''}",
+    )

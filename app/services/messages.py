@@ -23,7 +23,9 @@ from app.store.acceptance import Earlier, IdempotencyKey, claim_key, insert_mess
 from app.store.accounts import find_sender
 from app.store.engine import Connection, Engine, transaction
 from app.store.messages import StoredMessage, get_message
+from app.telemetry import get_logger
 
+_log = get_logger(__name__)
 SANDBOX: Final = "sandbox"
 """The provider account that test keys reach, and nothing else."""
 
@@ -114,6 +116,7 @@ class Messages:
                 validity_seconds=command.validity_seconds or self._validity_seconds,
             )
             expiry = await insert_messages(connection, [message])
+        _log.info("accepted", message_id=str(message_id), segments=message.segments, test=message.test)
         return Acceptance(message=_as_accepted(message, expiry[message_id]), replayed=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.store.engine import Connection, Engine, transaction
 from app.store.partitions import ensure_partitions, partitions_reach
@@ -19,6 +21,10 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _LOCK: Final = 0x6D67_6D69
 """Advisory lock of the one who migrates; a second runner waits and then finds nothing to do."""
 
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_LOCK_TRIES: Final = 30
+_LOCK_PAUSE_SECONDS: Final = 1.0
+
 
 async def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema up to `revision` and make the partitions that are missing."""
@@ -27,8 +33,7 @@ async def migrate(engine: Engine, revision: str = "head") -> None:
         await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         await connection.commit()
         try:
-            await connection.run_sync(_run, command.upgrade, revision)
-            await connection.commit()
+            await _upgrade(connection, revision)
         finally:
             await connection.rollback()
             await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
@@ -37,6 +42,21 @@ async def migrate(engine: Engine, revision: str = "head") -> None:
     if revision == "head":
         async with transaction(engine) as connection:
             await ensure_partitions(connection)
+
+
+async def _upgrade(connection: Connection, revision: str) -> None:
+    """Upgrade step by step; a step that waits too long for a lock gives way to traffic and is tried again."""
+    for patience in reversed(range(_LOCK_TRIES)):
+        try:
+            await connection.run_sync(_run, command.upgrade, revision)
+            await connection.commit()
+        except DBAPIError as error:
+            await connection.rollback()
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or not patience:
+                raise
+            await asyncio.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 async def downgrade(engine: Engine, revision: str) -> None:
