@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.api.context import ApiContext
 from app.domain.lifecycle import LifecyclePolicy
@@ -70,8 +72,8 @@ def build_adapters(settings: Settings) -> Adapters:
         {
             "url": sandbox.url,
             "api_key": sandbox.api_key,
-            "api_secret": sandbox.api_secret,
-            "webhook_secret": sandbox.webhook_secret,
+            "api_secret": _sandbox_secret(settings, "api_secret"),
+            "webhook_secret": _sandbox_secret(settings, "webhook_secret"),
         },
     )
     return {name: _adapter(known, name, adapter, config) for name, (adapter, config) in configured.items()}
@@ -112,6 +114,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         public_url=settings.public_url,
         secret=_secret(settings),
         lease=timedelta(seconds=dispatch.lease_seconds),
+        send_deadline=timedelta(seconds=dispatch.send_deadline_seconds),
         policy=policy,
     )
     return WorkerContext(
@@ -133,8 +136,8 @@ def build_sandbox(settings: Settings) -> SandboxConfig:
     sandbox = settings.sandbox
     return SandboxConfig(
         api_key=sandbox.api_key,
-        api_secret=sandbox.api_secret.get_secret_value(),
-        webhook_secret=sandbox.webhook_secret.get_secret_value(),
+        api_secret=_sandbox_secret(settings, "api_secret"),
+        webhook_secret=_sandbox_secret(settings, "webhook_secret"),
         pace=sandbox.pace,
     )
 
@@ -158,6 +161,14 @@ def _adapter(
 
 def _secret(settings: Settings) -> bytes:
     return settings.secret_key.get_secret_value().encode()
+
+
+def _sandbox_secret(settings: Settings, name: str) -> str:
+    """Give a secret that the gateway and its sandbox share; none that everybody knows stands in for it."""
+    given: SecretStr | None = getattr(settings.sandbox, name)
+    if given is not None:
+        return given.get_secret_value()
+    return hmac.new(_secret(settings), f"sandbox:{name}".encode(), hashlib.sha256).hexdigest()
 
 
 def _ages(settings: Settings) -> dict[str, timedelta]:

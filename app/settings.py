@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -20,7 +20,9 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from pydantic_settings import SettingsError as NotJson
+from pydantic_settings import SettingsError as SourceError
+
+from app.services.messages import SANDBOX
 
 PREFIX: Final = "GATEWAY_"
 DELIMITER: Final = "__"
@@ -40,7 +42,7 @@ class SettingsError(Exception):
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ApiSettings(_Group):
@@ -53,7 +55,7 @@ class ApiSettings(_Group):
 class DatabaseSettings(_Group):
     """The pool of each process."""
 
-    pool_size: int = Field(default=10, ge=1, le=200, description="Connections of each process.")
+    pool_size: int = Field(default=10, ge=4, le=200, description="Connections of each process.")
     statement_seconds: float = Field(default=5, gt=0, description="Longest run of one statement, in seconds.")
     acquire_seconds: float = Field(default=2, gt=0, description="Longest wait for a connection, in seconds.")
 
@@ -70,8 +72,8 @@ class DispatchSettings(_Group):
     )
     poll_seconds: float = Field(default=0.5, gt=0, description="How often the queue is looked at without being woken.")
     drain_seconds: float = Field(default=25, gt=0, description="How long a stopping worker waits for its sends.")
-    retry_delays_seconds: tuple[float, ...] = Field(
-        default=(1, 4, 15, 60, 300), min_length=1, description="Longest wait before each next try, in seconds."
+    retry_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(1, 4, 15, 60, 300), min_length=1, description="Longest wait before each next try, as a JSON list."
     )
     max_tries: int = Field(default=6, ge=1, le=20, description="Tries of a message that was certainly not sent.")
 
@@ -107,11 +109,13 @@ class SandboxSettings(_Group):
     host: str = Field(default="127.0.0.1", description="Address that `gateway sandbox` listens on.")
     port: int = Field(default=8081, ge=0, le=65535, description="Port that it listens on; 0 takes a free one.")
     api_key: str = Field(default="sandbox", description="User of the sandbox's API.")
-    api_secret: SecretStr = Field(default=SecretStr("sandbox-secret"), description="Its password.")
-    webhook_secret: SecretStr = Field(
-        default=SecretStr("sandbox-webhook-secret"),
+    api_secret: SecretStr | None = Field(
+        default=None, min_length=8, description="Its password; by default derived from GATEWAY_SECRET_KEY."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
         min_length=8,
-        description="What the sandbox signs its webhooks with; set it where the sandbox is not on loopback.",
+        description="What the sandbox signs its webhooks with; by default derived from GATEWAY_SECRET_KEY.",
     )
     pace: float = Field(default=1, ge=0, le=100, description="Factor on all of the carriers' latencies.")
 
@@ -186,8 +190,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sandbox_is_not_redefined(self) -> Settings:
-        if "sandbox" in self.providers:
-            raise ValueError("the provider account `sandbox` is built in: set GATEWAY_SANDBOX__… instead")
+        if SANDBOX in self.providers:
+            raise ValueError(f"the provider account `{SANDBOX}` is built in: set GATEWAY_SANDBOX__… instead")
         return self
 
 
@@ -196,14 +200,16 @@ def load_settings(**given: Any) -> Settings:
 
     `given` goes before the environment, for commands that know better (`gateway dev`).
     """
-    problems = [_unknown_line(name) for name in unknown_variables(os.environ)]
+    directory = secrets_directory(os.environ)
+    files = {file.name: "" for file in directory.iterdir()} if directory.is_dir() else {}
+    problems = [_unknown_line(name) for name in unknown_variables({**files, **os.environ})]
     try:
         settings = Settings(**given)
+    except SourceError as error:
+        raise SettingsError(_unreadable_line(error)) from error
     except ValidationError as error:
         problems += [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
         raise SettingsError("\n".join(problems)) from error
-    except NotJson as error:
-        raise SettingsError(f"{error}: lists are written as JSON, such as [1, 4, 15].") from error
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -257,6 +263,13 @@ def _line(location: tuple[int | str, ...], message: str) -> str:
         return f"Settings: {message}"
     variable = PREFIX + DELIMITER.join(str(part).upper() for part in location)
     return f"{variable}: {message}"
+
+
+def _unreadable_line(error: SourceError) -> str:
+    """Name the variables among which one is not JSON: the library names their field only."""
+    prefix = PREFIX + str(error).partition('"')[2].partition('"')[0].upper()
+    names = sorted(name for name in os.environ if name.upper().startswith(prefix))
+    return f"{', '.join(names)}: cannot be read; a list is written as JSON, such as [1, 4, 15]."
 
 
 def _unknown_line(name: str) -> str:

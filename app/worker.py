@@ -60,10 +60,10 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._keep(loop)) for loop in loops]
                 await self._keep(self._dispatch)
-                await self._drain()
                 for task in background:
                     task.cancel()
         finally:
+            await self._drain()
             await self._context.transport.aclose()
             await self._context.engine.dispose()
         _log.info("worker stopped")
@@ -108,19 +108,20 @@ class Worker:
 
     async def _settle_forever(self) -> None:
         while True:
-            batch = [await self._results.get()]
-            while len(batch) < _BATCH and not self._results.empty():
-                batch.append(self._results.get_nowait())
-            try:
-                await self._context.dispatcher.settle(batch)
-            except StoreUnavailable:
-                # Kept and tried again; beyond the lease a rescue owns them, and they are evidence still.
-                for result in batch:
-                    self._results.put_nowait(result)
-                raise
-            finally:
-                for _ in batch:
-                    self._results.task_done()
+            await self._settle_batch([await self._results.get()])
+
+    async def _settle_batch(self, batch: list[Result]) -> None:
+        """Settle these results and whatever else has come; if that cannot be, they are kept for another try."""
+        while len(batch) < _BATCH and not self._results.empty():
+            batch.append(self._results.get_nowait())
+        settled = False
+        try:
+            await self._context.dispatcher.settle(batch)
+            settled = True
+        finally:
+            # Also when cancelled: beyond the lease a rescue owns them, and they are evidence still.
+            for result in () if settled else batch:
+                self._results.put_nowait(result)
 
     async def _read_receipts(self) -> None:
         while not self._stopping.is_set():
@@ -151,11 +152,15 @@ class Worker:
             async with asyncio.timeout(self._settings.drain_seconds):
                 if self._sends:
                     await asyncio.wait(self._sends)
-                await self._results.join()
+                await self._keep(self._settle_rest)
         except TimeoutError:
             _log.warning("drain ended early", sends=len(self._sends), unsettled=self._results.qsize())
         for task in self._sends:
             task.cancel()
+
+    async def _settle_rest(self) -> None:
+        while not self._results.empty():
+            await self._settle_batch([])
 
 
 async def work(settings: Settings) -> None:

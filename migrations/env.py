@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from alembic import context
 
+from app.bootstrap import build_engine
 from app.settings import load_settings
-from app.store.engine import create_engine
 from app.store.schema import include_object
 from app.store.tables import metadata
 
@@ -31,7 +31,7 @@ def run(connection: Connection) -> None:
 
 async def run_by_settings() -> None:
     """Connect as the gateway would, for the plain `alembic` command."""
-    engine = create_engine(load_settings().database_url.get_secret_value(), application="alembic")
+    engine = build_engine(load_settings(), "alembic")
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

@@ -37,6 +37,10 @@ def test_every_setting_has_a_sentence() -> None:
         ("GATEWAY_SECRET_KEY", "short", "GATEWAY_SECRET_KEY: Value should have at least 32 items"),
         ("GATEWAY_PUBLIC_URL", "ftp://x", "GATEWAY_PUBLIC_URL: String should match pattern"),
         ("GATEWAY_API__PROT", "1", "GATEWAY_API__PROT: there is no such setting. Did you mean GATEWAY_API__PORT?"),
+        ("GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS", "1, 4", "GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS: cannot be read"),
+        ("GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS", "[-1]", "GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS__0: Input should"),
+        ("GATEWAY_DISPATCH__LEASE_SECONDS", "inf", "GATEWAY_DISPATCH__LEASE_SECONDS: Input should be a finite"),
+        ("GATEWAY_API", "foo", "GATEWAY_API: cannot be read"),
         ("GATEWAY_COLOUR", "red", "GATEWAY_COLOUR: there is no such setting."),
         ("GATEWAY_DISPATCH__LEASE_SECONDS", "5", "GATEWAY_DISPATCH: Value error, lease_seconds must be longer"),
         ("GATEWAY_PROVIDERS__SANDBOX__ADAPTER", "sandbox", "the provider account `sandbox` is built in"),
@@ -85,9 +89,16 @@ def test_a_secrets_directory_holds_settings_too_and_the_environment_goes_before_
     (tmp_path / "somebody_elses_secret").write_text("x")
     settings = load_settings()
     assert settings.secret_key.get_secret_value() == "s" * 40
+    assert settings.sandbox.api_secret is not None
     assert settings.sandbox.api_secret.get_secret_value() == "from-a-file"
+    (tmp_path / "gateway_tpyo").write_text("x")
+    with pytest.raises(SettingsError, match="gateway_tpyo: there is no such setting"):
+        load_settings()
+    (tmp_path / "gateway_tpyo").unlink()
     monkeypatch.setenv("GATEWAY_SANDBOX__API_SECRET", "from-the-environment")
-    assert load_settings().sandbox.api_secret.get_secret_value() == "from-the-environment"
+    changed = load_settings().sandbox.api_secret
+    assert changed is not None
+    assert changed.get_secret_value() == "from-the-environment"
 
 
 def test_a_provider_account_is_configured_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

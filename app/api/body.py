@@ -45,23 +45,26 @@ async def read_model(request: Request, model: type[_ModelT], *, limit: int = MES
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise _not_valid(error) from error
+        raise _not_valid(error, model) from error
 
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(ErrorCode.PAYLOAD_TOO_LARGE, f"The body may have at most {limit} bytes.")
 
 
-def _not_valid(error: ValidationError) -> Refusal:
+def _not_valid(error: ValidationError, model: type[BaseModel]) -> Refusal:
+    ours = [field.alias or name for name, field in model.model_fields.items()]
     errors = tuple(
-        FieldError(pointer=_pointer(item["loc"]), code=item["type"], detail=item["msg"])
+        _field_error(item["loc"], item["type"], item["msg"], ours)
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     )
     named = ", ".join(sorted({item.pointer or "the body" for item in errors})[:5])
     return Refusal(ErrorCode.VALIDATION_FAILED, f"Correct {named}: `errors` says what is wrong.", errors=errors)
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """Write a JSON Pointer (RFC 6901); a key that the caller made up is named by its parent only."""
-    known = [part for part in location if not isinstance(part, str) or part.isidentifier()]
-    return "".join(f"/{part}" for part in known[:3])
+def _field_error(location: tuple[int | str, ...], code: str, detail: str, ours: list[str]) -> FieldError:
+    """Write a JSON Pointer (RFC 6901) as far as our own names go; a name that the caller made up is not repeated."""
+    pointer = f"/{location[0]}" if location and location[0] in ours else ""
+    if code == "extra_forbidden":
+        detail = f"A field is not known here. Known are: {', '.join(ours)}."
+    return FieldError(pointer=pointer, code=code.replace("_", "-"), detail=detail)

@@ -82,7 +82,8 @@ async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, 
     wanted = query.filter_for(_account(caller, query.account))
     before = read_cursor(query.cursor, wanted)
     async with transaction(context(request).engine) as connection:
-        await _audit(connection, caller, "messages.list", {"account": query.account and str(query.account)})
+        asked = query.model_dump(mode="json", by_alias=True, exclude_none=True)
+        await _audit(connection, caller, "messages.list", asked)
         rows = await list_messages(connection, wanted, before=before, limit=query.limit + 1)
     page, more = rows[: query.limit], len(rows) > query.limit
     cursor = write_cursor(page[-1].id, wanted) if more else None

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from app.api.schemas import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.status import Direction, MessageStatus
 from app.store.messages import MessageFilter
@@ -25,7 +26,7 @@ def _restore_plus(value: str) -> str:
     return f"+{value[1:]}" if value.startswith(" ") else value
 
 
-Address = Annotated[str, Field(max_length=64), AfterValidator(_restore_plus)]
+Address = Annotated[Line, Field(max_length=64), AfterValidator(_restore_plus)]
 
 
 class ListQuery(BaseModel):
@@ -37,9 +38,9 @@ class ListQuery(BaseModel):
     sender: Address | None = Field(default=None, alias="from")
     status: MessageStatus | None = None
     direction: Direction | None = None
-    client_reference: str | None = Field(default=None, max_length=128)
-    provider: str | None = Field(default=None, max_length=64)
-    error_code: str | None = Field(default=None, max_length=64)
+    client_reference: Line | None = Field(default=None, max_length=128)
+    provider: Line | None = Field(default=None, max_length=64)
+    error_code: Line | None = Field(default=None, max_length=64)
     created_after: AwareDatetime | None = Field(default=None, description="At or after this moment.")
     created_before: AwareDatetime | None = Field(default=None, description="Before this moment.")
     account: UUID | None = Field(default=None, description="Only for keys with the scope ops:read.")

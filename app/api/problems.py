@@ -112,7 +112,9 @@ async def _not_valid(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     errors = tuple(
-        FieldError(pointer=".".join(map(str, item["loc"][1:2])), code=item["type"], detail=item["msg"])
+        FieldError(
+            pointer=".".join(map(str, item["loc"][1:2])), code=item["type"].replace("_", "-"), detail=item["msg"]
+        )
         for item in error.errors()
         if item["type"] != "extra_forbidden"
     )

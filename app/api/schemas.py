@@ -23,6 +23,12 @@ def _clean(value: str) -> str:
     return value
 
 
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must hold printable characters only")
+    return value
+
+
 def _visible(value: str) -> str:
     if all(character.isspace() or character in _INVISIBLE for character in value):
         raise ValueError("must hold at least one visible character")
@@ -30,6 +36,7 @@ def _visible(value: str) -> str:
 
 
 CleanText = Annotated[str, AfterValidator(_clean)]
+Line = Annotated[str, AfterValidator(_one_line)]
 Reference = Annotated[CleanText, Field(min_length=1, max_length=128)]
 MetadataKey = Annotated[CleanText, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[CleanText, Field(max_length=512)]
@@ -52,10 +59,10 @@ class MessageRequest(BaseModel):
         },
     )
 
-    sender: CleanText = Field(
+    sender: Line = Field(
         alias="from", min_length=1, max_length=32, description="One of your senders; any, with a test key."
     )
-    recipient: CleanText = Field(alias="to", min_length=1, max_length=64, description="The recipient, in E.164.")
+    recipient: Line = Field(alias="to", min_length=1, max_length=64, description="The recipient, in E.164.")
     body: Annotated[CleanText, AfterValidator(_visible)] = Field(
         min_length=1, max_length=1600, description="The text. Its encoding and segments are counted for you."
     )

@@ -50,6 +50,9 @@ class EventReason(StrEnum):
     RETRY = "retry"
     """It certainly did not leave and will be tried again."""
 
+    GIVEN_BACK = "given-back"
+    """It was claimed but not begun; another claim takes it."""
+
     GAVE_UP = "gave-up"
     """It certainly did not leave, and no further try is due."""
 

@@ -1,6 +1,6 @@
 """Every refusal of the gateway: a stable code, what it means, what to do.
 
-Errors know nothing of HTTP; `app/api/errors.py` gives each its status. A refusal's text never repeats
+Errors know nothing of HTTP; `app/api/problems.py` gives each its status. A refusal's text never repeats
 what the caller sent, except a corrected form of a number.
 """
 

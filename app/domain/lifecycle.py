@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from app.domain.change import Change, EventReason, EventSource, Lease, LeaveQueue, QueueStep, Requeue, StatusEvent, Work
+from app.domain.change import Change, EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
 from app.domain.provider import (
@@ -23,7 +23,8 @@ from app.domain.provider import (
     Unknown,
 )
 from app.domain.routing import GiveUp, RetryAt, RetryPolicy, next_step
-from app.domain.status import RANKS, MessageStatus, outranks, require_command
+from app.domain.status import RANKS, MessageStatus
+from app.domain.transitions import command, noted, objection, raise_to, with_failure, with_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +39,11 @@ class LifecyclePolicy:
 def begin(message: MessageState, *, provider: str, fence: int, now: datetime, lease: timedelta) -> Change:
     """Write the intent to send, before the first byte leaves; a stale message expires instead."""
     if message.expires_at <= now:
-        return _command(message, MessageStatus.EXPIRED, error=DeliveryError.EXPIRED, queue=LeaveQueue())
+        status, error = _honest(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED)
+        return command(message, status, error=error, queue=LeaveQueue())
     number = message.attempts + 1
     attempt = AttemptState(number=number, phase=AttemptPhase.STARTED, provider=provider, fence=fence)
-    change = _command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease))
+    change = command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease))
     return replace(change, attempts=number)
 
 
@@ -67,18 +69,17 @@ def settle(
     match outcome:
         case Accepted():
             closed = replace(attempt, phase=AttemptPhase.ACCEPTED, provider_message_id=outcome.provider_message_id)
-            change = _raise_to(message, MessageStatus.SENT, attempt=closed)
-            return _with_words(change, provider_status=outcome.provider_status)
+            change = raise_to(message, MessageStatus.SENT, attempt=closed)
+            return with_words(change, provider_status=outcome.provider_status)
         case Rejected(failure=failure):
-            closed = replace(attempt, phase=AttemptPhase.REJECTED)
-            return _with_failure(_raise_to(message, MessageStatus.FAILED, attempt=closed), failure)
+            return _rejected(message, attempt, failure)
         case Deferred():
             return _deferred(
                 message, attempt, outcome, fenced=fenced, tries=tries, now=now, jitter=jitter, policy=policy
             )
         case Unknown(failure=failure):
             change = _await_evidence(message, attempt, EventReason.OUTCOME_UNKNOWN, now=now, policy=policy)
-            return _with_failure(change, failure)
+            return with_failure(change, failure)
         case _:
             assert_never(outcome)
 
@@ -95,11 +96,11 @@ def report(message: MessageState, attempt: AttemptState, said: StatusReport) -> 
         phase=AttemptPhase.ACCEPTED,
         provider_message_id=attempt.provider_message_id or said.provider_message_id,
     )
-    against = _objection(message, attempt, status)
+    against = objection(message, attempt, status)
     if against is None:
-        change = _raise_to(message, status, attempt=known)
+        change = raise_to(message, status, attempt=known)
     else:
-        change = _noted(message, said.status, against, attempt=known)
+        change = noted(message, said.status, against, attempt=known)
     event = replace(
         change.event,
         source=EventSource.PROVIDER,
@@ -131,8 +132,12 @@ def rescue(
 def resolve(message: MessageState, attempt: AttemptState, *, now: datetime) -> Change:
     """End the wait for evidence as the message's guarantee says."""
     if attempt.phase is AttemptPhase.NOT_SENT:
-        return _noted_command(
-            message, MessageStatus.QUEUED, EventReason.RETRY, attempt, Requeue(work=Work.SEND, due_at=now)
+        return command(
+            message,
+            MessageStatus.QUEUED,
+            reason=EventReason.RETRY,
+            attempt=attempt,
+            queue=Requeue(work=Work.SEND, due_at=now),
         )
     closed = replace(attempt, phase=AttemptPhase.ABANDONED)
     may_resend = (
@@ -142,9 +147,11 @@ def resolve(message: MessageState, attempt: AttemptState, *, now: datetime) -> C
     )
     if may_resend:
         again = Requeue(work=Work.SEND, due_at=now)
-        change = _noted_command(message, MessageStatus.QUEUED, EventReason.NO_EVIDENCE, closed, again)
+        change = command(message, MessageStatus.QUEUED, reason=EventReason.NO_EVIDENCE, attempt=closed, queue=again)
         return replace(change, possible_duplicate=True)
-    change = _noted_command(message, MessageStatus.UNCONFIRMED, EventReason.NO_EVIDENCE, closed, LeaveQueue())
+    change = command(
+        message, MessageStatus.UNCONFIRMED, reason=EventReason.NO_EVIDENCE, attempt=closed, queue=LeaveQueue()
+    )
     error = DeliveryError.OUTCOME_UNKNOWN
     return replace(change, error=error, event=replace(change.event, error=error))
 
@@ -162,50 +169,69 @@ def _deferred(
 ) -> Change:
     closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
     if fenced or message.status is not MessageStatus.SENDING:
-        change = _noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
+        change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
         hand_over = message.status is MessageStatus.SENDING
         queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
-        return _with_failure(replace(change, queue=queue), outcome.failure)
+        return with_failure(replace(change, queue=queue), outcome.failure)
     step = next_step(outcome, tries=tries, expires_at=message.expires_at, now=now, jitter=jitter, policy=policy.retry)
     match step:
         case RetryAt():
             again = Requeue(work=Work.SEND, due_at=step.due_at, tries=step.tries)
-            change = _noted_command(message, MessageStatus.QUEUED, EventReason.RETRY, closed, again)
-            return replace(_with_failure(change, outcome.failure), error=None)
+            change = command(message, MessageStatus.QUEUED, reason=EventReason.RETRY, attempt=closed, queue=again)
+            return replace(with_failure(change, outcome.failure), error=None)
         case GiveUp():
-            change = _noted_command(message, step.status, EventReason.GAVE_UP, closed, LeaveQueue())
-            return replace(_with_failure(change, outcome.failure), error=step.error)
+            status, error = _honest(message, step.status, step.error)
+            change = command(message, status, reason=EventReason.GAVE_UP, attempt=closed, queue=LeaveQueue())
+            return replace(with_failure(change, outcome.failure), error=error)
         case _:
             assert_never(step)
 
 
+def give_back(message: MessageState, attempt: AttemptState, *, now: datetime) -> Change:
+    """Return a message that was claimed and certainly not begun; it costs no try."""
+    closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
+    return command(
+        message,
+        MessageStatus.QUEUED,
+        reason=EventReason.GIVEN_BACK,
+        attempt=closed,
+        queue=Requeue(work=Work.SEND, due_at=now),
+    )
+
+
+def _rejected(message: MessageState, attempt: AttemptState, failure: ProviderFailure) -> Change:
+    status, error = _honest(message, MessageStatus.FAILED, failure.error)
+    closed = replace(attempt, phase=AttemptPhase.REJECTED)
+    return replace(with_failure(raise_to(message, status, attempt=closed), failure), error=error)
+
+
+def _honest(message: MessageState, status: MessageStatus, error: DeliveryError) -> tuple[MessageStatus, DeliveryError]:
+    """Never say that a message was not sent where only its second copy was not."""
+    if message.possible_duplicate:
+        return MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN
+    return status, error
+
+
 def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome) -> Change:
     """Keep what an outcome says of an attempt that is already closed; it decides nothing any more."""
+    given_up = message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate
+    if given_up and isinstance(outcome, Rejected | Deferred):
+        # Nobody could tell; now somebody can.
+        return _rejected(message, attempt, outcome.failure)
     if not isinstance(outcome, Accepted):
-        change = _noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
-        return _with_failure(change, outcome.failure)
+        change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
+        return with_failure(change, outcome.failure)
     known = replace(
         attempt,
         phase=AttemptPhase.ACCEPTED,
         provider_message_id=attempt.provider_message_id or outcome.provider_message_id,
     )
-    against = _objection(message, attempt, MessageStatus.SENT)
+    against = objection(message, attempt, MessageStatus.SENT)
     if against is None:
-        change = _raise_to(message, MessageStatus.SENT, attempt=known)
+        change = raise_to(message, MessageStatus.SENT, attempt=known)
     else:
-        change = _noted(message, MessageStatus.SENT, against, attempt=known)
-    return _with_words(change, provider_status=outcome.provider_status)
-
-
-def _objection(message: MessageState, attempt: AttemptState, status: MessageStatus) -> EventReason | None:
-    """Why evidence of this status must not apply; None if it must."""
-    if message.status is MessageStatus.CANCELED:
-        return EventReason.CANCELED
-    if status is message.status:
-        return EventReason.DUPLICATE
-    if attempt.number < message.attempts and status is not MessageStatus.DELIVERED:
-        return EventReason.SUPERSEDED_ATTEMPT
-    return None if outranks(status, message.status) else EventReason.OUTRANKED
+        change = noted(message, MessageStatus.SENT, against, attempt=known)
+    return with_words(change, provider_status=outcome.provider_status)
 
 
 def _await_evidence(
@@ -214,83 +240,4 @@ def _await_evidence(
     waiting = Requeue(work=Work.RESOLVE, due_at=now + policy.evidence_wait)
     unknown = replace(attempt, phase=AttemptPhase.UNKNOWN)
     queue = waiting if message.status is MessageStatus.SENDING else None
-    return replace(_noted(message, message.status, reason, attempt=unknown), queue=queue)
-
-
-def _command(
-    message: MessageState,
-    status: MessageStatus,
-    *,
-    attempt: AttemptState | None = None,
-    error: DeliveryError | None = None,
-    queue: QueueStep = None,
-) -> Change:
-    require_command(message.status, status)
-    change = _change(message, status, applied=True, reason=None, attempt=attempt)
-    return replace(change, queue=queue, error=error, event=replace(change.event, error=error))
-
-
-def _noted_command(
-    message: MessageState, status: MessageStatus, reason: EventReason, attempt: AttemptState, queue: QueueStep
-) -> Change:
-    change = _command(message, status, attempt=attempt, queue=queue)
-    return replace(change, event=replace(change.event, reason=reason))
-
-
-def _raise_to(message: MessageState, status: MessageStatus, *, attempt: AttemptState) -> Change:
-    """Apply evidence by rank; what does not outrank the message is noted."""
-    against = _objection(message, attempt, status)
-    if against is not None:
-        return _noted(message, status, against, attempt=attempt)
-    change = _change(message, status, applied=True, reason=None, attempt=attempt)
-    return replace(change, queue=LeaveQueue())
-
-
-def _noted(message: MessageState, status: MessageStatus, reason: EventReason, *, attempt: AttemptState) -> Change:
-    return _change(message, message.status, applied=False, reason=reason, attempt=attempt, said=status)
-
-
-def _change(
-    message: MessageState,
-    status: MessageStatus,
-    *,
-    applied: bool,
-    reason: EventReason | None,
-    attempt: AttemptState | None,
-    said: MessageStatus | None = None,
-) -> Change:
-    event = StatusEvent(
-        sequence=message.sequence + 1,
-        source=EventSource.WORKER,
-        status=said or status,
-        previous=message.status,
-        applied=applied,
-        attempt=attempt.number if attempt else None,
-        reason=reason,
-    )
-    return Change(
-        message_id=message.id,
-        expected_status=message.status,
-        expected_sequence=message.sequence,
-        status=status,
-        attempts=message.attempts,
-        possible_duplicate=message.possible_duplicate,
-        error=message.error,
-        event=event,
-        attempt=attempt,
-    )
-
-
-def _with_failure(change: Change, failure: ProviderFailure) -> Change:
-    event = replace(
-        change.event,
-        error=failure.error,
-        provider_status=failure.provider_status,
-        provider_code=failure.provider_code,
-    )
-    return replace(change, event=event, error=failure.error if change.event.applied else change.error)
-
-
-def _with_words(change: Change, *, provider_status: str | None) -> Change:
-    error = None if change.event.applied else change.error
-    return replace(change, error=error, event=replace(change.event, provider_status=provider_status))
+    return replace(noted(message, message.status, reason, attempt=unknown), queue=queue)

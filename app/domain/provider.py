@@ -41,6 +41,13 @@ class Capabilities:
     max_segments: int = 10
     """The longest message that the provider takes, in segments."""
 
+    webhook_methods: frozenset[str] = frozenset({"POST"})
+    """How its webhooks are sent; a few providers use GET."""
+
+    distinct_webhooks: bool = True
+    """Each webhook holds an id or a time, so that an equal one is a repeat even days later. Where they do
+    not, equal webhooks count as one for ten minutes only."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRef:
@@ -93,7 +100,7 @@ class SendContext:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderFailure:
-    """An error in our words, with the provider's own beside it. `detail` holds no personal data."""
+    """An error in our words, with the provider's own beside it."""
 
     error: DeliveryError
     provider_status: str | None = None

@@ -82,6 +82,8 @@ COMMANDS: Final[dict[MessageStatus, frozenset[MessageStatus]]] = {
             MessageStatus.FAILED,
             MessageStatus.EXPIRED,
             MessageStatus.CANCELED,
+            # A second copy that never left says nothing about the first.
+            MessageStatus.UNCONFIRMED,
         }
     ),
     MessageStatus.HELD: frozenset(

@@ -24,7 +24,7 @@ class MessageBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    sender: Annotated[str, Field(alias="from", min_length=1, max_length=20)]
+    sender: Annotated[str, Field(alias="from", min_length=1, max_length=32)]
     to: Annotated[str, Field(min_length=1, max_length=20)]
     body: Annotated[str, Field(min_length=1, max_length=1600)]
     reference: Annotated[str, Field(max_length=100)] | None = None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 from app.domain.attempt_token import write_token
 from app.domain.change import Change
 from app.domain.delivery_errors import DeliveryError
-from app.domain.http import FailurePhase, HttpResponse, TransportFailure
-from app.domain.lifecycle import LifecyclePolicy, begin, rescue, resolve, settle
+from app.domain.foreign import storable_outcome
+from app.domain.http import FailurePhase, TransportFailure
+from app.domain.lifecycle import LifecyclePolicy, begin, give_back, rescue, resolve, settle
 from app.domain.provider import (
     AttemptRef,
     Deferred,
@@ -27,21 +29,20 @@ from app.domain.provider import (
 from app.domain.status import MessageStatus
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes
-from app.store.engine import Engine, transaction
+from app.store.engine import Engine, StoreUnavailable, transaction
 from app.store.queue import (
     DueMessage,
     lock_attempts,
     lock_due,
+    lock_leased,
     lock_left_behind,
     lock_unresolved,
     next_fence,
-    seconds_until_due,
 )
 from app.telemetry import get_logger
 from app.transport import Transport
 
 _log = get_logger(__name__)
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,9 @@ class Assignment:
     attempt: AttemptRef
     provider: str
     fence: int
+    begin_before: float
+    """On the monotonic clock: a worker that was stopped for longer must not begin any more."""
+
     send: SendRequest = field(repr=False)
 
 
@@ -69,6 +73,7 @@ class DispatchConfig:
     public_url: str
     secret: bytes = field(repr=False)
     lease: timedelta
+    send_deadline: timedelta
     policy: LifecyclePolicy
 
 
@@ -81,33 +86,41 @@ class Dispatcher:
         self._adapters = adapters
         self._transport = transport
         self._config = config
+        self._doubtful: list[int] = []
 
     async def claim(self, *, limit: int) -> list[Assignment]:
-        """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves."""
-        async with transaction(self._engine) as connection:
-            due = await lock_due(connection, limit=limit)
-            if not due:
-                return []
-            fence = await next_fence(connection)
-            changes = [
-                begin(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._config.lease)
-                for item in due
-            ]
-            await apply_changes(connection, changes)
+        """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.
+
+        Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered, and
+        given back by the next one, because nothing of it was begun.
+        """
+        await self._give_back()
+        begin_before = time.monotonic() + (self._config.lease - self._config.send_deadline).total_seconds()
+        fence: int | None = None
+        try:
+            async with transaction(self._engine) as connection:
+                due = await lock_due(connection, limit=limit)
+                if not due:
+                    return []
+                fence = await next_fence(connection)
+                changes = [
+                    begin(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._config.lease)
+                    for item in due
+                ]
+                await apply_changes(connection, changes)
+        except StoreUnavailable:
+            if fence is not None:
+                self._doubtful.append(fence)
+            raise
         return [
-            _assignment(item, change, fence)
+            _assignment(item, change, fence, begin_before)
             for item, change in zip(due, changes, strict=True)
             if change.status is MessageStatus.SENDING
         ]
 
     async def send(self, assignment: Assignment) -> Result:
-        """Make one attempt; every ending is an outcome."""
-        adapter = self._adapters.get(assignment.provider)
-        if adapter is None:
-            missing = ProviderFailure(error=DeliveryError.PROVIDER_MISSING)
-            outcome: SendOutcome = Deferred(failure=missing)
-        else:
-            outcome = await self._perform(adapter, assignment)
+        """Make one attempt; every ending is an outcome, and every outcome can be stored."""
+        outcome = storable_outcome(await self._attempt(assignment))
         _log.info(
             "attempt",
             message_id=str(assignment.attempt.message_id),
@@ -118,7 +131,21 @@ class Dispatcher:
         return Result(assignment=assignment, outcome=outcome)
 
     async def settle(self, results: Sequence[Result]) -> None:
-        """Write what came of a batch of attempts, in one transaction."""
+        """Write what came of a batch of attempts, in one transaction.
+
+        Where that fails for another reason than a lost database, each is settled by itself, so that one
+        which cannot be written costs the others nothing.
+        """
+        try:
+            await self._settle(results)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever one of them is, the others are to be written
+            _log.exception("batch not settled", results=len(results))
+            for result in results:
+                await self._settle_alone(result)
+
+    async def _settle(self, results: Sequence[Result]) -> None:
         by_attempt = {(r.assignment.attempt.message_id, r.assignment.attempt.number): r for r in results}
         async with transaction(self._engine) as connection:
             changes = []
@@ -137,6 +164,23 @@ class Dispatcher:
                     )
                 )
             await apply_changes(connection, changes)
+
+    async def _settle_alone(self, result: Result) -> None:
+        try:
+            await self._settle([result])
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
+            _log.exception("result not settled", message_id=str(result.assignment.attempt.message_id))
+
+    async def _give_back(self) -> None:
+        """Return what was claimed by transactions whose commit was never answered."""
+        if not self._doubtful:
+            return
+        async with transaction(self._engine) as connection:
+            work = await lock_leased(connection, self._doubtful)
+            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now) for w in work])
+        self._doubtful.clear()
 
     async def rescue(self, *, limit: int) -> int:
         """Take over what workers left behind beyond their lease; return how many messages."""
@@ -161,10 +205,18 @@ class Dispatcher:
         _warn("no evidence", changes)
         return len(changes)
 
-    async def seconds_until_due(self) -> float | None:
-        """Tell how long until anything in the queue falls due; None for an empty queue."""
-        async with transaction(self._engine) as connection:
-            return await seconds_until_due(connection)
+    async def _attempt(self, assignment: Assignment) -> SendOutcome:
+        if time.monotonic() > assignment.begin_before:
+            late = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped")
+            return Deferred(failure=late)
+        adapter = self._adapters.get(assignment.provider)
+        if adapter is None:
+            return Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_MISSING))
+        try:
+            return await self._perform(adapter, assignment)
+        except Exception:  # noqa: BLE001 - whatever has a bug here, the other messages go on, and nothing is guessed
+            _log.exception("send failed", provider=assignment.provider, attempt=str(assignment.attempt))
+            return Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="gateway-error"))
 
     async def _perform(self, adapter: ProviderAdapter[Any], assignment: Assignment) -> SendOutcome:
         context = SendContext(
@@ -173,31 +225,18 @@ class Dispatcher:
             status_url=self._status_url(assignment),
             nonce=secrets.token_hex(16),
         )
-        request = _guarded(lambda: adapter.build_send(assignment.send, context), "build_send", assignment)
-        if request is None:
+        try:
+            request = adapter.build_send(assignment.send, context)
+        except Exception:  # noqa: BLE001 - a provider's file has a bug; nothing was sent
+            _log.exception("adapter error", step="build_send", provider=assignment.provider)
             return Deferred(failure=ProviderFailure(error=DeliveryError.UNKNOWN, provider_code="adapter-error"))
         response = await self._transport.perform(request)
-        if isinstance(response, TransportFailure):
-            return _failed(response)
-        answered: HttpResponse = response
-        outcome = _guarded(lambda: adapter.parse_send(answered), "parse_send", assignment)
-        return outcome or Unknown(
-            failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="adapter-error")
-        )
+        return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
 
     def _status_url(self, assignment: Assignment) -> str:
         provider = assignment.provider
         token = write_token(assignment.attempt, provider=provider, secret=self._config.secret)
         return f"{self._config.public_url}/v1/webhooks/{provider}/status/{token}"
-
-
-def _guarded(call: Callable[[], _T], step: str, assignment: Assignment) -> _T | None:
-    """Keep an adapter's bug to its own message; None stands for it."""
-    try:
-        return call()
-    except Exception:  # noqa: BLE001 - whatever a provider's file does wrong, the other messages go on
-        _log.exception("adapter error", step=step, provider=assignment.provider, attempt=str(assignment.attempt))
-        return None
 
 
 def _failed(failure: TransportFailure) -> SendOutcome:
@@ -213,11 +252,12 @@ def _failed(failure: TransportFailure) -> SendOutcome:
             assert_never(failure.phase)
 
 
-def _assignment(due: DueMessage, change: Change, fence: int) -> Assignment:
+def _assignment(due: DueMessage, change: Change, fence: int, begin_before: float) -> Assignment:
     return Assignment(
         attempt=AttemptRef(message_id=due.state.id, number=change.attempts),
         provider=due.provider,
         fence=fence,
+        begin_before=begin_before,
         send=SendRequest(
             sender=due.sender,
             recipient=due.recipient,

@@ -13,6 +13,7 @@ import orjson
 from app.domain.credentials import KeyMode, Scope
 from app.domain.encoding import Segmentation, segment
 from app.domain.errors import ErrorCode, FieldError, Refusal
+from app.domain.ids import created_at
 from app.domain.message import DeliveryGuarantee, NewMessage
 from app.domain.phone import NumberProblem, RecipientRefused, check_recipient
 from app.domain.sender import SenderRefused, check_sender
@@ -89,12 +90,17 @@ class Messages:
         """
         account_id = _account(caller)
         recipient = _recipient(command.recipient, test=caller.mode is KeyMode.TEST)
-        sender = _sender(command.sender)
+        sender = command.sender if caller.mode is KeyMode.TEST else _sender(command.sender)
         segmentation = _segments(command)
         message_id = new_id(account_id)
         async with transaction(self._engine) as connection:
             if idempotency_key is not None:
-                key = IdempotencyKey(account_id=account_id, key=idempotency_key, fingerprint=command.fingerprint())
+                key = IdempotencyKey(
+                    account_id=account_id,
+                    test=caller.mode is KeyMode.TEST,
+                    key=idempotency_key,
+                    fingerprint=command.fingerprint(),
+                )
                 earlier = await claim_key(connection, key, message_id)
                 if earlier is not None:
                     return await _first_answer(connection, account_id, key, earlier)
@@ -201,7 +207,7 @@ async def _first_answer(connection: Connection, account_id: UUID, key: Idempoten
 
 
 def _as_accepted(message: NewMessage, expires_at: datetime) -> StoredMessage:
-    stored = StoredMessage(
+    return StoredMessage(
         id=message.id,
         account_id=message.account_id,
         direction=Direction.OUTBOUND.value,
@@ -219,16 +225,15 @@ def _as_accepted(message: NewMessage, expires_at: datetime) -> StoredMessage:
         attempts=0,
         provider=message.provider,
         error_code=None,
-        updated_at=expires_at,
+        updated_at=created_at(message.id),
         sent_at=None,
         final_at=None,
         expires_at=expires_at,
     )
-    return _as_first_answered(stored)
 
 
 def _as_first_answered(message: StoredMessage) -> StoredMessage:
-    """Put back what has changed since: all else of a message never changes."""
+    """Put back what may have changed since: all else of a message never does."""
     return replace(
         message,
         status=MessageStatus.QUEUED.value,

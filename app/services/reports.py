@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from app.domain.change import Change
+from app.domain.foreign import storable_report
 from app.domain.ids import lowest_id
 from app.domain.lifecycle import report
 from app.domain.message import AttemptState, MessageState
@@ -19,7 +20,7 @@ from app.domain.provider import AttemptRef, ProviderEvent, StatusReport, Webhook
 from app.services.identity import new_id
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes
-from app.store.engine import Connection, Engine, transaction
+from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from app.store.queue import lock_attempts
 from app.store.webhooks import (
     OrphanReport,
@@ -57,6 +58,15 @@ class _Heard:
     provider: str
     report: StatusReport
     attempt: AttemptRef | None
+    proven: bool = False
+    """The attempt comes from our own token. One from a body is believed unless the provider's id speaks against it."""
+
+    def speaks_of(self, attempt: AttemptState) -> bool:
+        """Whether this can be a report on that attempt."""
+        if attempt.provider != self.provider:
+            return False
+        theirs, ours = self.report.provider_message_id, attempt.provider_message_id
+        return self.proven or theirs is None or ours is None or theirs == ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +87,51 @@ class Reports:
         self._adapters = adapters
 
     async def process_receipts(self, *, limit: int) -> int:
-        """Read up to `limit` receipts and apply their reports, all in one transaction; return how many."""
+        """Read up to `limit` receipts and apply their reports, in one transaction; return how many.
+
+        Where that fails for another reason than a lost database, each is processed by itself, and one
+        that cannot be is marked, so that it does not hold up the others.
+        """
+        try:
+            return await self._process(limit=limit)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever one of them holds, the others are to be read
+            _log.exception("batch of receipts not processed")
+            return await self._process_one_by_one(limit)
+
+    async def _process(self, *, limit: int) -> int:
         async with transaction(self._engine) as connection:
             receipts = await lock_pending(connection, limit=limit)
-            if not receipts:
-                return 0
-            read = [self._read(receipt) for receipt in receipts]
-            heard = [item for result in read for item in result.heard]
-            known = await _apply(connection, heard)
-            orphans = [_orphan(item) for item, is_known in zip(heard, known, strict=True) if not is_known]
-            if orphans:
-                await add_orphans(connection, orphans)
-            done = [
-                (receipt.id, result.state.value, result.note) for receipt, result in zip(receipts, read, strict=True)
-            ]
-            await mark_receipts(connection, done)
+            if receipts:
+                await self._read_and_apply(connection, receipts)
         return len(receipts)
+
+    async def _process_one_by_one(self, limit: int) -> int:
+        for count in range(limit):
+            async with transaction(self._engine) as connection:
+                receipts = await lock_pending(connection, limit=1)
+                if not receipts:
+                    return count
+                try:
+                    async with connection.begin_nested():
+                        await self._read_and_apply(connection, receipts)
+                except Exception:  # noqa: BLE001 - kept and marked, for somebody to look at
+                    _log.exception("receipt not processed", receipt_id=str(receipts[0].id))
+                    note = "it cannot be stored; the log says why"
+                    await mark_receipts(connection, [(receipts[0].id, ReceiptState.UNREADABLE.value, note)])
+        return limit
+
+    async def _read_and_apply(self, connection: Connection, receipts: Sequence[PendingReceipt]) -> None:
+        read = [self._read(receipt) for receipt in receipts]
+        heard = [item for result in read for item in result.heard]
+        known = await _apply(connection, heard)
+        orphans = [_orphan(item) for item, is_known in zip(heard, known, strict=True) if not is_known]
+        waiting = [orphan for orphan in orphans if orphan is not None]
+        if waiting:
+            await add_orphans(connection, waiting)
+        done = [(receipt.id, result.state.value, result.note) for receipt, result in zip(receipts, read, strict=True)]
+        await mark_receipts(connection, done)
 
     async def apply_orphans(self, *, limit: int) -> int:
         """Apply reports whose attempt has become known since they came; return how many."""
@@ -127,8 +166,9 @@ def _sort(receipt: PendingReceipt, events: Sequence[ProviderEvent]) -> _Read:
         _Heard(
             receipt_id=receipt.id,
             provider=receipt.provider,
-            report=said,
+            report=storable_report(said),
             attempt=receipt.attempt or said.attempt,
+            proven=receipt.attempt is not None,
         )
         for said in reports
     )
@@ -150,7 +190,7 @@ async def _apply(connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
     for item, ref in zip(heard, found, strict=True):
         key = (ref.message_id, ref.number) if ref else None
         attempt = attempts.get(key) if key else None
-        known.append(attempt is not None and attempt.provider == item.provider)
+        known.append(attempt is not None and item.speaks_of(attempt))
         if key is None or attempt is None or not known[-1]:
             continue
         change = report(messages[key[0]], attempt, item.report)
@@ -179,13 +219,16 @@ def _oldest() -> UUID:
     return lowest_id(datetime.now(UTC) - _SEARCH_BACK)
 
 
-def _orphan(item: _Heard) -> OrphanReport:
+def _orphan(item: _Heard) -> OrphanReport | None:
+    """Keep a report by the provider's id; one without can never find its attempt."""
     _log.warning("report without attempt", provider=item.provider, receipt_id=str(item.receipt_id))
+    if item.report.provider_message_id is None:
+        return None
     return OrphanReport(
         id=new_id(),
         receipt_id=item.receipt_id,
         provider=item.provider,
-        provider_message_id=item.report.provider_message_id or "",
+        provider_message_id=item.report.provider_message_id,
         report=_REPORT.dump_python(replace(item.report, attempt=None), mode="json"),
     )
 
@@ -196,7 +239,7 @@ def _from_orphan(orphan: OrphanReport) -> _Heard:
 
 
 def _log_change(change: Change) -> None:
-    event: Any = change.event
+    event = change.event
     _log.info(
         "status report",
         message_id=str(change.message_id),

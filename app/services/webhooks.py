@@ -23,6 +23,9 @@ from app.telemetry import get_logger
 
 _log = get_logger(__name__)
 _STALE_DOCUMENT_RETRY_SECONDS: Final = 5
+_INDISTINCT: Final = timedelta(minutes=10)
+"""How long equal webhooks count as one where nothing in them would differ."""
+
 
 Adapters = Mapping[str, ProviderAdapter[Any]]
 """The adapter of each configured provider account, by the account's name."""
@@ -48,6 +51,8 @@ class WebhookIntake:
         adapter = self._adapters.get(provider)
         if adapter is None:
             raise Refusal(ErrorCode.NOT_FOUND, "No provider account of that name is configured.")
+        if request.method not in adapter.capabilities.webhook_methods:
+            raise Refusal(ErrorCode.METHOD_NOT_ALLOWED, "This provider's webhooks are not sent by this method.")
         attempt = self._attempt(provider, token)
         _verify(provider, adapter, request)
         receipt = NewReceipt(
@@ -56,11 +61,12 @@ class WebhookIntake:
             request=request,
             attempt=attempt,
             digest=_digest(provider, request),
-            unique_for=self._unique_for,
+            unique_for=self._unique_for if adapter.capabilities.distinct_webhooks else _INDISTINCT,
         )
         async with transaction(self._engine) as connection:
             kept = await keep_receipt(connection, receipt)
-        _log.info("webhook", provider=provider, receipt_id=str(receipt.id), repeat=not kept)
+        message_id = str(attempt.message_id) if attempt else None
+        _log.info("webhook", provider=provider, receipt_id=str(receipt.id), message_id=message_id, repeat=not kept)
         return adapter.reply()
 
     def _attempt(self, provider: str, token: str | None) -> AttemptRef | None:

@@ -23,6 +23,9 @@ class IdempotencyKey:
     """What a caller bound its request to: the key, and a hash of what was asked."""
 
     account_id: UUID
+    test: bool
+    """Test and live keys of an account do not meet: an answer of the sandbox is none for a live message."""
+
     key: str
     fingerprint: bytes
 
@@ -37,15 +40,16 @@ class Earlier:
 
 _CLAIM_KEY: Final = text(
     """
-    INSERT INTO idempotency_keys (account_id, key, fingerprint, message_id)
-    VALUES (:account_id, :key, :fingerprint, :message_id)
-    ON CONFLICT (account_id, key) DO NOTHING
+    INSERT INTO idempotency_keys (account_id, test, key, fingerprint, message_id)
+    VALUES (:account_id, :test, :key, :fingerprint, :message_id)
+    ON CONFLICT (account_id, test, key) DO NOTHING
     RETURNING message_id
     """
 )
 
 _READ_KEY: Final = text(
-    "SELECT message_id, fingerprint FROM idempotency_keys WHERE account_id = :account_id AND key = :key"
+    "SELECT message_id, fingerprint FROM idempotency_keys "
+    "WHERE account_id = :account_id AND test = :test AND key = :key"
 )
 
 _INSERT: Final = text(
@@ -96,7 +100,7 @@ async def claim_key(connection: Connection, wanted: IdempotencyKey, message_id: 
     A concurrent transaction with the same key makes this one wait until it has ended. The loser reads
     in a second statement, for its first one cannot see the winner's row.
     """
-    row = {"account_id": wanted.account_id, "key": wanted.key}
+    row = {"account_id": wanted.account_id, "test": wanted.test, "key": wanted.key}
     claimed = await connection.execute(
         _CLAIM_KEY.bindparams(bindparam("fingerprint", type_=LargeBinary)),
         {**row, "fingerprint": wanted.fingerprint, "message_id": message_id},

@@ -11,7 +11,6 @@ from app.store.engine import Connection
 
 BATCH: Final = 5_000
 
-# Receipts that could not be read stay: they can be replayed after a fix.
 _EXPIRED: Final[dict[str, str]] = {
     "idempotency_keys": "created_at < now() - cast(:age AS interval)",
     "webhook_digests": "expires_at < now() - cast(:age AS interval)",

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, SmallInteger, Uuid, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Row, SmallInteger, Uuid, bindparam, text
 
 from app.domain.delivery_errors import DeliveryError
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
@@ -61,6 +61,18 @@ _LEFT_BEHIND: Final = text(
     """  # noqa: S608 - constants of this module
 )
 
+_LEASED: Final = text(
+    f"""
+    SELECT {_STATE}, {_ATTEMPT}, q.tries
+    FROM dispatch_queue AS q
+    JOIN messages AS m ON m.id = q.message_id
+    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    WHERE q.leased_until IS NOT NULL AND a.phase = 'started' AND a.fence = ANY(:fences)
+    ORDER BY m.id
+    FOR UPDATE OF q, m, a
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("fences", type_=ARRAY(BigInteger)))
+
 _SENT_OUT: Final = text(
     f"""
     SELECT {_STATE}, {_ATTEMPT}, coalesce(q.tries, 0) AS tries
@@ -72,16 +84,6 @@ _SENT_OUT: Final = text(
     FOR UPDATE OF m, a
     """  # noqa: S608 - constants of this module
 ).bindparams(bindparam("message_ids", type_=ARRAY(Uuid)), bindparam("numbers", type_=ARRAY(SmallInteger)))
-
-_NEXT_DUE: Final = text(
-    """
-    SELECT extract(epoch FROM min(due_at) - now()) FROM (
-        (SELECT due_at FROM dispatch_queue WHERE work = 'send' AND leased_until IS NULL ORDER BY due_at LIMIT 1)
-        UNION ALL
-        (SELECT due_at FROM dispatch_queue WHERE work = 'resolve' AND leased_until IS NULL ORDER BY due_at LIMIT 1)
-    ) AS next
-    """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,16 +143,15 @@ async def lock_left_behind(connection: Connection, *, limit: int) -> list[OpenWo
     return _open_work((await connection.execute(_LEFT_BEHIND, {"limit": limit})).all())
 
 
+async def lock_leased(connection: Connection, fences: Sequence[int]) -> list[OpenWork]:
+    """Lock messages that were claimed under these fences and not settled since."""
+    return _open_work((await connection.execute(_LEASED, {"fences": list(fences)})).all())
+
+
 async def lock_attempts(connection: Connection, wanted: Sequence[tuple[UUID, int]]) -> list[OpenWork]:
     """Lock messages in the order of their ids, each with the attempt named; unknown ones are left out."""
     parameters = {"message_ids": [key[0] for key in wanted], "numbers": [key[1] for key in wanted]}
     return _open_work((await connection.execute(_SENT_OUT, parameters)).all())
-
-
-async def seconds_until_due(connection: Connection) -> float | None:
-    """Tell how long until anything falls due, negative if it is; None for an empty queue."""
-    seconds = await connection.scalar(_NEXT_DUE)
-    return None if seconds is None else float(seconds)
 
 
 def _open_work(rows: Sequence[Row[Any]]) -> list[OpenWork]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +32,9 @@ async def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema up to `revision` and make the partitions that are missing."""
     async with engine.connect() as connection:
         await connection.execute(text("SET statement_timeout = 0"))
+        await connection.execute(text("SET lock_timeout = 0"))
         await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        await connection.execute(text("RESET lock_timeout"))
         await connection.commit()
         try:
             await _upgrade(connection, revision)
@@ -79,7 +83,8 @@ async def present_revision(connection: Connection) -> str | None:
     return revision
 
 
-def known_revisions() -> list[str]:
+@lru_cache(maxsize=1)
+def known_revisions() -> Sequence[str]:
     """List every revision that this code brings, the head first."""
     return [script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()]
 

@@ -220,11 +220,12 @@ idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column("account_id", Uuid, nullable=False),
+    Column("test", Boolean, nullable=False),
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("message_id", Uuid, nullable=False),
     _moment("created_at", default_now=True),
-    PrimaryKeyConstraint("account_id", "key"),
+    PrimaryKeyConstraint("account_id", "test", "key"),
     Index(None, "created_at"),
 )
 

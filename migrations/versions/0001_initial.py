@@ -119,21 +119,24 @@ CREATE TABLE status_events (
     CONSTRAINT status_events_pkey PRIMARY KEY (message_id, sequence)
 ) PARTITION BY RANGE (message_id);
 
-CREATE FUNCTION refuse_update() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
 END
 $$;
-CREATE TRIGGER status_events_append_only BEFORE UPDATE ON status_events
-    FOR EACH ROW EXECUTE FUNCTION refuse_update();
+CREATE TRIGGER status_events_append_only BEFORE UPDATE OR DELETE ON status_events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE idempotency_keys (
     account_id uuid NOT NULL,
+    test boolean NOT NULL,
     key text NOT NULL,
     fingerprint bytea NOT NULL,
     message_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key)
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, test, key)
 );
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
 """
@@ -206,8 +209,8 @@ DROP TABLE orphan_reports, webhook_receipts, inbound_references, webhook_digests
 DROP TABLE dispatch_queue;
 DROP SEQUENCE fence;
 DROP TABLE idempotency_keys, status_events, attempts, messages;
-DROP FUNCTION refuse_update();
 DROP TABLE audit_events, senders, api_keys, accounts;
+DROP FUNCTION refuse_change();
 """
 
 

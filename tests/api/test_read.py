@@ -105,6 +105,9 @@ async def test_a_time_range_is_from_inclusive_to_exclusive(client: httpx.AsyncCl
         {"created_after": "yesterday"},
         {"created_after": "2026-11-22T12:00:00"},
         {"unknown": "1"},
+        {"error_code": "\x00"},
+        {"to": "\x00"},
+        {"client_reference": "a\nb"},
     ],
 )
 async def test_an_unacceptable_query_is_refused_without_an_echo(
@@ -165,7 +168,9 @@ async def test_an_ops_key_reads_all_accounts_sends_nothing_and_leaves_a_trace(
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     async with engine.connect() as connection:
         actions = (await connection.scalars(text("SELECT action FROM audit_events ORDER BY at, id"))).all()
+        asked = (await connection.scalars(text("SELECT detail FROM audit_events WHERE action = 'messages.list'"))).all()
     assert sorted(actions) == ["messages.list", "messages.list", "messages.read"]
+    assert {"account": str(account), "limit": 50} in asked
 
 
 async def test_only_an_ops_key_may_ask_by_account(client: httpx.AsyncClient, test_key: dict[str, str]) -> None:

@@ -169,7 +169,6 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"to": ["+15559876543"]}, "validation-failed", "/to"),
     ({"to": None}, "validation-failed", "/to"),
     ({"from": "evil\r\nX: y"}, "validation-failed", "/from"),
-    ({"from": "123456789012"}, "validation-failed", "/from"),
     ({"body": ""}, "validation-failed", "/body"),
     ({"body": " \u200b\n"}, "validation-failed", "/body"),
     ({"body": "a\u0000b"}, "validation-failed", "/body"),
@@ -182,12 +181,12 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"validity_seconds": 1.5}, "validation-failed", "/validity_seconds"),
     ({"validity_seconds": 10**30}, "validation-failed", "/validity_seconds"),
     ({"delivery_guarantee": "exactly_once"}, "validation-failed", "/delivery_guarantee"),
-    ({"metadata": {"k": 1}}, "validation-failed", "/metadata/k"),
+    ({"metadata": {"k": 1}}, "validation-failed", "/metadata"),
     ({"metadata": {str(n): "" for n in range(51)}}, "validation-failed", "/metadata"),
-    ({"metadata": {"k": "a\u0000b"}}, "validation-failed", "/metadata/k"),
+    ({"metadata": {"k": "a\u0000b"}}, "validation-failed", "/metadata"),
     ({"client_reference": ""}, "validation-failed", "/client_reference"),
-    ({"status": "delivered"}, "validation-failed", "/status"),
-    ({"account_id": "x"}, "validation-failed", "/account_id"),
+    ({"status": "delivered"}, "validation-failed", ""),
+    ({"account_id": "x"}, "validation-failed", ""),
 ]
 
 
@@ -227,9 +226,47 @@ async def test_a_body_that_is_not_a_json_object_of_bounded_size_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_no_refusal_repeats_what_was_sent(client: httpx.AsyncClient, test_key: dict[str, str]) -> None:
-    canary = "canary-7f3a"
-    for change in ({"body": 7, "to": canary}, {"to": canary}, {"from": f"{canary}!!"}, {"metadata": {canary: 1}}):
-        answer = await client.post("/v1/messages", headers=test_key, json={**MESSAGE, **change})
-        assert answer.status_code == 422
-        assert canary not in answer.text
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"body": 7, "to": "canary"},
+        {"to": "canary"},
+        {"from": "canary!!"},
+        {"metadata": {"canary": 1}},
+        {"canary": 1},
+        {"delivery_guarantee": "canary"},
+    ],
+)
+async def test_no_refusal_repeats_what_was_sent(
+    client: httpx.AsyncClient, live_key: dict[str, str], change: dict[str, Any]
+) -> None:
+    answer = await client.post("/v1/messages", headers=live_key, json={**LIVE, **change})
+    assert answer.status_code == 422
+    assert "canary" not in answer.text
+
+
+async def test_a_test_key_may_send_from_anything_and_a_live_key_only_from_what_can_be_a_sender(
+    client: httpx.AsyncClient, test_key: dict[str, str], live_key: dict[str, str]
+) -> None:
+    for sender in ("My Company Name", "123456789012", "?"):
+        accepted = await client.post("/v1/messages", headers=test_key, json={**MESSAGE, "from": sender})
+        assert (accepted.status_code, accepted.json()["from"]) == (202, sender)
+        refused = await client.post("/v1/messages", headers=live_key, json={**LIVE, "from": sender})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/from")
+
+
+async def test_test_and_live_keys_of_an_account_have_idempotency_keys_of_their_own(
+    client: httpx.AsyncClient, test_key: dict[str, str], live_key: dict[str, str], engine: Engine
+) -> None:
+    for key, is_test in ((test_key, True), (live_key, False)):
+        answer = await client.post("/v1/messages", headers={**key, "idempotency-key": "order-7"}, json=LIVE)
+        assert (answer.status_code, answer.json()["test"]) == (202, is_test)
+        assert "idempotent-replayed" not in answer.headers
+    assert await count(engine, "messages") == 2
+
+
+async def test_an_unknown_field_is_answered_with_the_known_ones(
+    client: httpx.AsyncClient, test_key: dict[str, str]
+) -> None:
+    answer = await client.post("/v1/messages", headers=test_key, json={**MESSAGE, "clientreference": "x"})
+    assert "client_reference" in answer.json()["errors"][0]["detail"]

@@ -39,6 +39,7 @@ def dispatcher(engine: Engine, transport: Transport, shared_database_url: str) -
         public_url=PUBLIC_URL,
         secret=SECRET_KEY.encode(),
         lease=timedelta(seconds=30),
+        send_deadline=timedelta(seconds=2),
         policy=LifecyclePolicy(evidence_wait=timedelta(0)),
     )
     return Dispatcher(engine, build_adapters(settings_for(shared_database_url)), transport, config)

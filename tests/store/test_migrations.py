@@ -86,6 +86,22 @@ async def test_status_events_are_append_only(engine: Engine) -> None:
                 "VALUES (uuidv7(), 1, 'api', 'queued', true)"
             )
         )
-    with pytest.raises(Exception, match="append-only"):
-        async with engine.begin() as connection:
-            await connection.execute(text("UPDATE status_events SET status = 'delivered'"))
+    for change in ("UPDATE status_events SET status = 'delivered'", "DELETE FROM status_events"):
+        with pytest.raises(Exception, match="append-only"):
+            async with engine.begin() as connection:
+                await connection.execute(text(change))
+
+
+async def test_a_migration_gives_way_to_traffic_and_is_tried_again(blank: Engine) -> None:
+    await migrate(blank)
+    await downgrade(blank, "base")
+    holder = await blank.connect()
+    # The first statement of the schema needs this name, so it has to wait for whoever is about to make it.
+    await holder.execute(text("CREATE TABLE accounts (id integer)"))
+    runner = asyncio.create_task(migrate(blank))
+    await asyncio.sleep(3)
+    assert not runner.done()
+    await holder.rollback()
+    await holder.close()
+    await asyncio.wait_for(runner, 20)
+    await check(blank)

@@ -23,7 +23,15 @@ PUBLIC_URL = "https://gateway.example"
 
 def settings_for(database_url: str, **given: Any) -> Settings:
     """Give settings for a database; more may be given."""
-    return load_settings(**{"database_url": database_url, "secret_key": SECRET_KEY, "public_url": PUBLIC_URL, **given})
+    return load_settings(
+        **{
+            "database_url": database_url,
+            "secret_key": SECRET_KEY,
+            "public_url": PUBLIC_URL,
+            "sandbox": {"webhook_secret": WEBHOOK_SECRET},
+            **given,
+        }
+    )
 
 
 def basic(credentials: Credentials) -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""The building blocks of decisions: a command, evidence applied by rank, or something that is only noted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.domain.change import Change, EventReason, EventSource, LeaveQueue, QueueStep, StatusEvent
+from app.domain.delivery_errors import DeliveryError
+from app.domain.message import AttemptState, MessageState
+from app.domain.provider import ProviderFailure
+from app.domain.status import MessageStatus, outranks, require_command
+
+
+def objection(message: MessageState, attempt: AttemptState, status: MessageStatus) -> EventReason | None:
+    """Why evidence of this status must not apply; None if it must."""
+    if message.status is MessageStatus.CANCELED:
+        return EventReason.CANCELED
+    if status is message.status:
+        return EventReason.DUPLICATE
+    if attempt.number < message.attempts and status is not MessageStatus.DELIVERED:
+        return EventReason.SUPERSEDED_ATTEMPT
+    return None if outranks(status, message.status) else EventReason.OUTRANKED
+
+
+def command(
+    message: MessageState,
+    status: MessageStatus,
+    *,
+    queue: QueueStep,
+    attempt: AttemptState | None = None,
+    reason: EventReason | None = None,
+    error: DeliveryError | None = None,
+) -> Change:
+    """Do something of our own to a message; raises `IllegalTransition` where its status does not allow it."""
+    require_command(message.status, status)
+    change = _change(message, status, applied=True, reason=reason, attempt=attempt)
+    return replace(change, queue=queue, error=error, event=replace(change.event, error=error))
+
+
+def raise_to(message: MessageState, status: MessageStatus, *, attempt: AttemptState) -> Change:
+    """Apply evidence by rank; what does not outrank the message is noted."""
+    against = objection(message, attempt, status)
+    if against is not None:
+        return noted(message, status, against, attempt=attempt)
+    change = _change(message, status, applied=True, reason=None, attempt=attempt)
+    return replace(change, queue=LeaveQueue())
+
+
+def noted(message: MessageState, status: MessageStatus, reason: EventReason, *, attempt: AttemptState) -> Change:
+    """Write down what was said, and why it changes nothing."""
+    return _change(message, message.status, applied=False, reason=reason, attempt=attempt, said=status)
+
+
+def with_failure(change: Change, failure: ProviderFailure) -> Change:
+    """Put an error and the provider's words on a change; the message takes the error only if the change applies."""
+    event = replace(
+        change.event,
+        error=failure.error,
+        provider_status=failure.provider_status,
+        provider_code=failure.provider_code,
+    )
+    return replace(change, event=event, error=failure.error if change.event.applied else change.error)
+
+
+def with_words(change: Change, *, provider_status: str | None) -> Change:
+    """Put the provider's word for a success on a change, which clears an earlier error if it applies."""
+    error = None if change.event.applied else change.error
+    return replace(change, error=error, event=replace(change.event, provider_status=provider_status))
+
+
+def _change(
+    message: MessageState,
+    status: MessageStatus,
+    *,
+    applied: bool,
+    reason: EventReason | None,
+    attempt: AttemptState | None,
+    said: MessageStatus | None = None,
+) -> Change:
+    event = StatusEvent(
+        sequence=message.sequence + 1,
+        source=EventSource.WORKER,
+        status=said or status,
+        previous=message.status,
+        applied=applied,
+        attempt=attempt.number if attempt else None,
+        reason=reason,
+    )
+    return Change(
+        message_id=message.id,
+        expected_status=message.status,
+        expected_sequence=message.sequence,
+        status=status,
+        attempts=message.attempts,
+        possible_duplicate=message.possible_duplicate,
+        error=message.error,
+        event=event,
+        attempt=attempt,
+    )
