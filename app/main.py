@@ -13,8 +13,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from app import telemetry
-from app.api import health, messages, problems, webhooks
-from app.api.middleware import RequestLog, VersionPrefix
+from app.api import description, health, messages, problems, webhooks
+from app.api.middleware import HeadAsGet, RequestLog, VersionPrefix
 from app.bootstrap import build_api
 from app.settings import Settings
 
@@ -43,13 +43,14 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
+    description.install(app)
     return app
 
 
 def wrap(app: FastAPI) -> ASGIApp:
-    """Put the middleware around an application: unprefixed paths, request ids."""
+    """Put the middleware around an application: HEAD, unprefixed paths, request ids."""
     roots = {path.split("/")[2] for path in app.openapi()["paths"] if path.startswith("/v1/")}
-    return RequestLog(VersionPrefix(app, roots))
+    return HeadAsGet(RequestLog(VersionPrefix(app, roots)))
 
 
 def serve(settings: Settings) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -133,6 +134,12 @@ class ProviderSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _postgres_only(url: SecretStr) -> SecretStr:
+    if not re.match(r"(postgres|postgresql|postgresql\+asyncpg)://", url.get_secret_value()):
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
 class Settings(BaseSettings):
     """All settings of all processes."""
 
@@ -144,7 +151,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_only)] = Field(
         description="The Postgres database, `postgresql+asyncpg://user:password@host/name`."
     )
     secret_key: SecretStr = Field(

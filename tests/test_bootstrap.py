@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,20 @@ EMPTY_LOCK = "# nothing is needed\n"
 UNKNOWN_PACKAGE = f"no-such-package-anywhere==1.0 --hash=sha256:{'0' * 64}\n"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run of the tiny project's entry ended."""
+
+    process: int
+    code: int
+    seen: dict[str, Any]
+    """What the tiny command saw; empty if it was not reached."""
+
+    said: str
+    """What was said on the terminal."""
+
+
+def tiny_project(root: Path) -> Path:
     (root / "app").mkdir(parents=True)
     shutil.copy(ENTRY, root / "app" / "__main__.py")
     (root / "app" / "__init__.py").touch()
@@ -75,6 +87,12 @@ def project(tmp_path: Path) -> Path:
     (root / "requirements.lock").write_text(EMPTY_LOCK)
     (root / "no-programs").mkdir()
     return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The tiny project, without an environment."""
+    return tiny_project(tmp_path / "project")
 
 
 def begin(root: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
@@ -91,10 +109,9 @@ def begin(root: Path, *arguments: str, cwd: Path | None = None, **variables: str
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
-    """Exit code, what the tiny command saw, and what was said on the terminal."""
-    out, said = process.communicate(timeout=60)
-    return process.returncode, json.loads(out) if out else {}, said
+def finish(process: subprocess.Popen[str]) -> Ended:
+    out, said = process.communicate(timeout=120)
+    return Ended(process=process.pid, code=process.returncode, seen=json.loads(out) if out else {}, said=said)
 
 
 def unreachable() -> str:
@@ -110,73 +127,86 @@ def builds(root: Path) -> int:
 # Real environments
 
 
-def test_an_environment_is_made_once_and_again_when_the_lock_changes(project: Path) -> None:
-    process = begin(project)
-    code, seen, said = finish(process)
-    assert said == "Making the environment in .venv with pip: once, takes about half a minute ...\n"
-    assert code == 7
-    assert seen == {
-        "prefix": str(project / ".venv"),
-        "arguments": ["dev", "--once"],
-        "directory": str(project),
-        "process": process.pid,
-        "kept": "yes",
-    }
-    assert (project / ".venv" / "bin" / "gateway").exists()
-
-    elsewhere = project.parent / "elsewhere"
-    (elsewhere / "app").mkdir(parents=True)
-    (elsewhere / "app" / "__main__.py").write_text("raise SystemExit('another app')")
-    code, seen, said = finish(begin(project, str(project / "app" / "__main__.py"), "status", cwd=elsewhere))
-    assert (code, seen["arguments"], seen["directory"], said) == (7, ["status"], str(elsewhere), "")
-    assert builds(project) == 1
-
-    (project / ".venv" / "left-over").touch()
-    (project / "requirements.lock").write_text("# nothing is needed yet\n")
-    code, _, said = finish(begin(project))
-    assert (code, said.split(" with ")[0], builds(project)) == (7, "Making the environment in .venv", 2)
-    assert not (project / ".venv" / "left-over").exists()
+@pytest.fixture(scope="module")
+def first_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
+    """A project after two first runs at once: making an environment is the slow part, so the tests share one."""
+    root = tiny_project(tmp_path_factory.mktemp("made") / "project")
+    return root, [finish(process) for process in [begin(root), begin(root)]]
 
 
-def test_a_failed_install_ends_with_advice_and_the_next_run_starts_over(project: Path) -> None:
-    (project / "requirements.lock").write_text(UNKNOWN_PACKAGE)
-    code, seen, said = finish(begin(project))
-    assert (code, seen) == (1, {})
-    assert "no-such-package-anywhere" in said
-    assert "Check the network and, behind a proxy, HTTPS_PROXY" in said
-    assert "Traceback" not in said
-    (project / "requirements.lock").write_text(EMPTY_LOCK)
-    assert finish(begin(project, PIP_USER="1", PYTHONPATH=str(project / "no-programs")))[0] == 7
+def test_two_first_runs_at_once_make_one_environment(first_runs: tuple[Path, list[Ended]]) -> None:
+    root, ended = first_runs
+    assert sorted(run.said for run in ended) == [
+        "Making the environment in .venv with pip: once, takes about half a minute ...\n",
+        "Waiting for another process that is making the environment ...\n",
+    ]
+    for run in ended:
+        assert run.code == 7
+        assert run.seen == {
+            "prefix": str(root / ".venv"),
+            "arguments": ["dev", "--once"],
+            "directory": str(root),
+            "process": run.process,
+            "kept": "yes",
+        }
+    assert (root / ".venv" / "bin" / "gateway").exists()
 
 
-def test_two_first_runs_at_once_make_one_environment(project: Path) -> None:
-    ended = [finish(process) for process in [begin(project), begin(project)]]
-    assert [code for code, _, _ in ended] == [7, 7]
-    assert builds(project) == 1
-    assert sorted(said.split()[0] for _, _, said in ended) == ["Making", "Waiting"]
+def test_a_finished_environment_is_used_as_it_is_from_any_directory(
+    first_runs: tuple[Path, list[Ended]], tmp_path: Path
+) -> None:
+    root, _ = first_runs
+    made = builds(root)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text("raise SystemExit('another app')")
+    run = finish(begin(root, str(root / "app" / "__main__.py"), "status", cwd=tmp_path))
+    assert (run.code, run.said) == (7, "")
+    assert (run.seen["arguments"], run.seen["directory"]) == (["status"], str(tmp_path))
+    assert builds(root) == made
+
+
+def test_a_changed_lock_makes_the_environment_anew_and_after_a_failed_install_the_next_run_starts_over(
+    first_runs: tuple[Path, list[Ended]],
+) -> None:
+    root, _ = first_runs
+    made = builds(root)
+    (root / ".venv" / "left-over").touch()
+    (root / "requirements.lock").write_text(UNKNOWN_PACKAGE)
+    failed = finish(begin(root))
+    assert (failed.code, failed.seen) == (1, {})
+    assert "no-such-package-anywhere" in failed.said
+    assert "Check the network and, behind a proxy, HTTPS_PROXY" in failed.said
+    assert "Traceback" not in failed.said
+    assert not (root / ".venv" / "left-over").exists()
+    assert builds(root) == made
+
+    (root / "requirements.lock").write_text("# nothing is needed yet\n")
+    over = finish(begin(root, PIP_USER="1", PYTHONPATH=str(root / "no-programs")))
+    assert over.said.startswith("Making the environment in .venv")
+    assert (over.code, over.seen["prefix"], builds(root)) == (7, str(root / ".venv"), made + 1)
 
 
 def test_without_bootstrap_the_python_at_hand_runs_the_command(project: Path) -> None:
-    code, seen, said = finish(begin(project, GATEWAY_NO_BOOTSTRAP="1"))
-    assert (code, seen["arguments"], said) == (7, ["dev", "--once"], "")
+    run = finish(begin(project, GATEWAY_NO_BOOTSTRAP="1"))
+    assert (run.code, run.seen["arguments"], run.said) == (7, ["dev", "--once"], "")
     assert not (project / ".venv").exists()
 
 
 def test_an_environment_that_somebody_else_made_is_left_alone(project: Path) -> None:
     (project / ".venv").mkdir()
     (project / ".venv" / "pyvenv.cfg").write_text("home = /opt/mine\n")
-    code, _, said = finish(begin(project))
-    assert code == 1
-    assert "was not made by this command, so it is left alone" in said
+    run = finish(begin(project))
+    assert run.code == 1
+    assert "was not made by this command, so it is left alone" in run.said
     assert [path.name for path in (project / ".venv").iterdir()] == ["pyvenv.cfg"]
 
 
 def test_a_repository_that_cannot_be_written_is_told_without_a_traceback(project: Path) -> None:
     (project / ".venv").write_text("in the way")
-    code, _, said = finish(begin(project))
-    assert code == 1
-    assert "cannot be made" in said
-    assert "Traceback" not in said
+    run = finish(begin(project))
+    assert run.code == 1
+    assert "cannot be made" in run.said
+    assert "Traceback" not in run.said
 
 
 # Decisions

@@ -5,36 +5,20 @@ from __future__ import annotations
 import ast
 import io
 import re
-import shutil
-import subprocess
 import tokenize
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import pytest
 
-ROOT: Final = Path(__file__).parent.parent
+from tests.support.repository import ROOT, files_of_the_repository
+
 SOURCES: Final = ("app/", "migrations/", "tests/")
 
 Rule: TypeAlias = Callable[[str, str], Iterator[str]]
 """From a path in the repository and the text of its file to what is wrong there, as `line: words`."""
-
-
-def files_of_the_repository() -> list[str]:
-    """Every file that is or would be committed; outside a git checkout, every file that lies in the sources."""
-    git = shutil.which("git")
-    listing = [str(git), "ls-files", "--cached", "--others", "--exclude-standard"]
-    if git:
-        done = subprocess.run(  # noqa: S603 - a command without foreign input
-            listing, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-        )
-        if done.returncode == 0:
-            return [path for path in done.stdout.splitlines() if (ROOT / path).is_file()]
-    found = [path for folder in SOURCES for path in (ROOT / folder).rglob("*") if path.is_file()]
-    return [path.relative_to(ROOT).as_posix() for path in found if "__pycache__" not in path.parts]
 
 
 FILES: Final = files_of_the_repository()
@@ -143,8 +127,8 @@ def http_in_the_transport_alone(path: str, text: str) -> Iterator[str]:
 
 
 def environment_at_the_top_alone(path: str, text: str) -> Iterator[str]:
-    """Configuration is read once and passed down."""
-    if not path.startswith("app/") or path.startswith(("app/settings", *SHELL_EDGE)):
+    """Configuration is read once and passed down; `app/embedded` only hands the environment on to its server."""
+    if not path.startswith("app/") or path.startswith(("app/settings", "app/embedded/", *SHELL_EDGE)):
         return
     readers = {"os.environ", "os.environb", "os.getenv", "os.getenvb"}
     yield from (f"{line}: imports {name}" for line, name in imports(path, text) if name in readers)
@@ -234,6 +218,7 @@ ALLOWED: Final[list[tuple[Rule, str, str]]] = [
     (sql_in_the_store_alone, "app/services/a.py", '"""SELECT is a word here."""'),
     (http_in_the_transport_alone, "app/transport.py", "import httpx"),
     (environment_at_the_top_alone, "app/settings.py", "import os\na = os.environ['A']"),
+    (environment_at_the_top_alone, "app/embedded/a.py", "import os\na = handed_on(os.environ)"),
     (printing_at_the_terminal_alone, "app/cli/keys.py", "print('a')"),
     (status_written_in_one_place, "app/store/changes.py", "q = 'UPDATE messages SET status = $1'"),
     (status_written_in_one_place, "app/store/a.py", "q = 'UPDATE messages SET body = NULL WHERE status = $1'"),
@@ -259,6 +244,10 @@ def test_no_file_names_a_path_of_a_machine_or_a_package_registry() -> None:
     texts = {path: (ROOT / path).read_text(encoding="utf-8", errors="replace") for path in FILES}
     offences = [f"{path}:{wrong}" for path, text in texts.items() for wrong in no_machine_and_no_registry(path, text)]
     assert offences == [], "\n".join(offences)
+
+
+def test_every_rule_is_shown_to_refuse_something() -> None:
+    assert {rule for rule, _, _ in FORBIDDEN} == {*FOR_PYTHON, no_machine_and_no_registry}
 
 
 @pytest.mark.parametrize(("rule", "path", "text"), FORBIDDEN, ids=title)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +24,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
-ROOT: Final = Path(__file__).parent.parent
+from app.settings import OF_THE_PROCESS, described_settings
+from tests.support.repository import ROOT, files_of_the_repository
+
 SCRIPTS: Final = Path(sysconfig.get_path("scripts"))
 
 TOP_LEVEL: Final = {
@@ -55,19 +56,7 @@ LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 def known_settings() -> set[str]:
     """The environment variables that the gateway reads; it refuses to start with any other of its prefix."""
-    return {
-        "GATEWAY_API__HOST",
-        "GATEWAY_API__PORT",
-        "GATEWAY_DATABASE_URL",
-        "GATEWAY_PUBLIC_URL",
-        "GATEWAY_SANDBOX__API_KEY",
-        "GATEWAY_SANDBOX__API_SECRET",
-        "GATEWAY_SANDBOX__HOST",
-        "GATEWAY_SANDBOX__PORT",
-        "GATEWAY_SANDBOX__URL",
-        "GATEWAY_SANDBOX__WEBHOOK_SECRET",
-        "GATEWAY_SECRET_KEY",
-    }
+    return {*OF_THE_PROCESS, *(variable for variable, _, _ in described_settings())}
 
 
 def run(*command: str | Path, **environment: str) -> tuple[int, str]:
@@ -79,11 +68,8 @@ def run(*command: str | Path, **environment: str) -> tuple[int, str]:
 
 
 def names_at_the_top() -> set[str]:
-    """The names at the top of the repository, without dot-files and what git ignores."""
-    git = shutil.which("git")
-    code, listed = run(git, "ls-files", "--cached", "--others", "--exclude-standard") if git else (1, "")
-    paths = listed.splitlines() if code == 0 else [path.name for path in ROOT.iterdir() if path.name != "__pycache__"]
-    tops = {path.split("/")[0] for path in paths if (ROOT / path).exists()}
+    """The names at the top of the repository, without dot-files."""
+    tops = {path.split("/")[0] for path in files_of_the_repository()}
     return {name for name in tops if not name.startswith(".")}
 
 
@@ -249,9 +235,6 @@ def test_ports_are_published_on_the_loopback_address_alone() -> None:
 def test_a_secret_of_the_compose_file_has_no_default_and_says_what_is_wanted() -> None:
     substitutions = re.findall(r"\$\{(\w*(?:KEY|PASSWORD|SECRET)\w*)([^}]*)\}", COMPOSE_TEXT)
     assert {name for name, _ in substitutions} == {
-        "GATEWAY_SANDBOX__API_KEY",
-        "GATEWAY_SANDBOX__API_SECRET",
-        "GATEWAY_SANDBOX__WEBHOOK_SECRET",
         "GATEWAY_SECRET_KEY",
         "POSTGRES_PASSWORD",
     }

@@ -41,6 +41,7 @@ def test_every_setting_has_a_sentence() -> None:
         ("GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS", "[-1]", "GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS__0: Input should"),
         ("GATEWAY_DISPATCH__LEASE_SECONDS", "inf", "GATEWAY_DISPATCH__LEASE_SECONDS: Input should be a finite"),
         ("GATEWAY_API", "foo", "GATEWAY_API: cannot be read"),
+        ("GATEWAY_DATABASE_URL", "mysql://x", "GATEWAY_DATABASE_URL: Value error, must begin with postgresql://"),
         ("GATEWAY_COLOUR", "red", "GATEWAY_COLOUR: there is no such setting."),
         ("GATEWAY_DISPATCH__LEASE_SECONDS", "5", "GATEWAY_DISPATCH: Value error, lease_seconds must be longer"),
         ("GATEWAY_PROVIDERS__SANDBOX__ADAPTER", "sandbox", "the provider account `sandbox` is built in"),

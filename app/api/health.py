@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from app.api.context import context
+from app.api.description import problems
 from app.domain.errors import ErrorCode, Refusal
 from app.store.engine import transaction
 from app.store.schema import known_revisions, unreadiness
@@ -23,7 +24,7 @@ async def livez() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", summary="Can it serve?", responses={503: {"description": "Not now; the problem says why."}})
+@router.get("/readyz", summary="Can it serve?", responses=problems(503))
 async def readyz(request: Request) -> dict[str, str]:
     """Answer whether the database is there, migrated to this code's revision, with partitions ahead."""
     async with transaction(context(request).engine) as connection:

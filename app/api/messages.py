@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.authentication import authenticate
 from app.api.body import read_model
 from app.api.context import context
+from app.api.description import body_of, problems
 from app.api.paging import ListQuery, read_cursor, write_cursor
 from app.api.schemas import (
     EventList,
@@ -37,20 +38,21 @@ _KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
-_SEND_DOCUMENT: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": MessageRequest.model_json_schema()}},
-    },
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string", "maxLength": 255},
-            "description": "Repeat a request safely: the same key and body give the first answer again.",
-        }
-    ],
+_KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Repeat a request safely: the same key and body give the first answer again.",
+}
+_ACCEPTED: Final[dict[str, Any]] = {
+    "headers": {
+        "Location": {"schema": {"type": "string"}, "description": "Where the message can be read."},
+        "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "`true` for an earlier answer."},
+    }
+}
+_PAGE: Final[dict[str, Any]] = {
+    "headers": {"Link": {"schema": {"type": "string"}, "description": 'The next page, as `rel="next"` (RFC 8288).'}}
 }
 
 
@@ -60,7 +62,8 @@ _SEND_DOCUMENT: Final[dict[str, Any]] = {
     operation_id="send_message",
     summary="Send a message",
     response_model=MessageView,
-    openapi_extra=_SEND_DOCUMENT,
+    responses={202: _ACCEPTED, **problems(400, 401, 403, 413, 415, 422, 503)},
+    openapi_extra={**body_of(MessageRequest), "parameters": [_KEY_HEADER]},
 )
 async def send(request: Request, caller: CallerOf) -> Response:
     """Accept a message: it is stored for good when this answers, and sent right afterwards."""
@@ -75,7 +78,13 @@ async def send(request: Request, caller: CallerOf) -> Response:
     return response
 
 
-@router.get("", operation_id="list_messages", summary="List messages", response_model=MessagePage)
+@router.get(
+    "",
+    operation_id="list_messages",
+    summary="List messages",
+    response_model=MessagePage,
+    responses={200: _PAGE, **problems(400, 401, 403, 422, 503)},
+)
 async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, Query()]) -> Response:
     """List messages, the newest first, by keyset: page on with `next_cursor`, or follow the Link header."""
     caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
@@ -94,7 +103,13 @@ async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, 
     return response
 
 
-@router.get("/{message_id}", operation_id="get_message", summary="Read a message", response_model=MessageView)
+@router.get(
+    "/{message_id}",
+    operation_id="get_message",
+    summary="Read a message",
+    response_model=MessageView,
+    responses=problems(401, 403, 404, 503),
+)
 async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read one message as it stands."""
     async with transaction(context(request).engine) as connection:
@@ -106,6 +121,7 @@ async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     operation_id="list_message_events",
     summary="Read a message's history",
     response_model=EventList,
+    responses=problems(401, 403, 404, 503),
 )
 async def events(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read everything that was said about a message, in order, and what each changed."""

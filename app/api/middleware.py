@@ -33,11 +33,30 @@ class VersionPrefix:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the prefix where it was left out."""
         if scope["type"] == "http" and scope["path"].split("/", 2)[1:2] and self._is_unprefixed(scope["path"]):
-            scope = {**scope, "path": f"/v1{scope['path']}"}
+            scope["path"] = f"/v1{scope['path']}"
         await self._app(scope, receive, send)
 
     def _is_unprefixed(self, path: str) -> bool:
         return path.split("/", 2)[1] in self._roots
+
+
+class HeadAsGet:
+    """Answers HEAD as GET without the body (RFC 9110 section 9.3.2), which load balancers ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask for the whole, pass on its head."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
 class RequestLog:
@@ -69,7 +88,8 @@ class RequestLog:
             finally:
                 if scope["path"] not in _QUIET:
                     milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                    _log.info("request", method=scope["method"], status=status, milliseconds=milliseconds)
+                    route = getattr(scope.get("route"), "path", None)
+                    _log.info("request", method=scope["method"], route=route, status=status, milliseconds=milliseconds)
 
 
 def _request_id(scope: Scope) -> str:

@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.domain.errors import TITLES, ErrorCode, FieldError, Refusal
 from app.store.engine import StoreUnavailable
@@ -98,13 +99,26 @@ async def _refused(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code, detail = _BY_HTTP_STATUS.get(error.status_code, (ErrorCode.BAD_REQUEST, "The request cannot be read."))
     response = problem(Refusal(code, detail))
-    response.headers.update(error.headers or {})
+    if code is ErrorCode.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """List what a path takes over all of its routes; the framework names those of the first one only."""
+    methods = [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.router.routes
+        )
+    ]
+    return sorted([*methods, "HEAD"] if "GET" in methods else methods)
 
 
 async def _not_valid(_request: Request, error: Exception) -> Response:

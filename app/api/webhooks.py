@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.body import WEBHOOK_LIMIT, read_bytes
 from app.api.context import context
+from app.api.description import problems
 from app.domain.http import WebhookRequest
 
 router: Final = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -35,7 +36,7 @@ for path, operation_id in _PATHS:
         methods=["POST"],
         operation_id=operation_id,
         summary="A provider's webhook",
-        responses={401: {"description": "It does not prove that it comes from the provider; nothing was kept."}},
+        responses=problems(401, 404, 413, 503),
     )
     router.add_api_route(path, receive, methods=["GET"], include_in_schema=False)
 

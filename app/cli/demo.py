@@ -112,7 +112,7 @@ async def _demonstrate(installation: Installation) -> list[Ended]:
             if status != _ACCEPTED:
                 code = message["code"] if message else "no-answer"
                 return _ended(planned, {"id": "", "status": f"refused ({status})", "error_code": code}, 0)
-            return await _until_final(gateway, planned, message["id"], limit)
+            return await _until_final(installation, gateway, planned, message["id"], limit)
 
         ended = await asyncio.gather(*(follow(planned) for planned in batch))
         _, inbox = await sandbox.call("GET", f"/sandbox/inbox?limit={10 * len(batch)}")
@@ -128,14 +128,16 @@ async def _demonstrate(installation: Installation) -> list[Ended]:
     ]
 
 
-async def _until_final(gateway: _Client, planned: Planned, message_id: str, limit: asyncio.Semaphore) -> Ended:
+async def _until_final(
+    installation: Installation, gateway: _Client, planned: Planned, message_id: str, limit: asyncio.Semaphore
+) -> Ended:
     started = time.monotonic()
     while True:
         async with limit:
             status, message = await gateway.call("GET", f"/v1/messages/{message_id}")
         seconds = time.monotonic() - started
         reached = status == _OK and message["status"] == planned.expected
-        if reached or seconds > _PATIENCE_SECONDS:
+        if reached or seconds > _PATIENCE_SECONDS or installation.children.ended():
             message = message or {"id": message_id, "status": "no answer", "error_code": None}
             return _ended(planned, message, seconds)
         await asyncio.sleep(0.2)

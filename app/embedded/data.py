@@ -64,7 +64,8 @@ def free(data: Path) -> None:
 
     A server whose owner was killed is already shutting down by itself on Linux; elsewhere it is told to here. Back
     ends that outlived their postmaster must be gone before its pid file is: that file is what PostgreSQL guards
-    itself with. Lasts as long as a clean shutdown, at most about 75 seconds.
+    itself with. Lasts as long as a clean shutdown, at most about 35 seconds; one that is not clean
+    by then is stopped hard, and recovers at its next start.
 
     Raises:
         EmbeddedPostgresError: a process does not end even by SIGKILL.
@@ -72,7 +73,7 @@ def free(data: Path) -> None:
     postmaster = running_server(data)
     if postmaster is not None and postmaster.process_id is not None:
         _send(signal.SIGINT, [postmaster.process_id])
-    patience = 60.0 if postmaster is not None else 1.0
+    patience = 20.0 if postmaster is not None else 1.0
     if not _gone(data, patience):
         _send(signal.SIGQUIT, _processes(data))
         if not _gone(data, 10.0):

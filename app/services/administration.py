@@ -27,6 +27,7 @@ from app.store.accounts import (
 )
 from app.store.engine import Connection, Engine, transaction
 
+_NAME_LENGTH: Final = 64
 SENDING_SCOPES: Final = (Scope.MESSAGES_WRITE, Scope.MESSAGES_READ)
 
 DEFAULT_RATES: Final[dict[SenderType, Decimal]] = {
@@ -60,7 +61,9 @@ class Administration:
         self._providers = providers
 
     async def create_account(self, name: str) -> Account:
-        """Create an account; raises `AdministrationError` if the name is taken."""
+        """Create an account; raises `AdministrationError` if the name is taken, or none."""
+        if not name.strip() or not name.isprintable() or len(name) > _NAME_LENGTH:
+            raise AdministrationError(f"An account's name has 1 to {_NAME_LENGTH} printable characters.")
         try:
             async with transaction(self._engine) as connection:
                 return await add_account(connection, account_id=new_id(), name=name)
@@ -119,7 +122,9 @@ class Administration:
                 f"{address!r} cannot be a sender: use E.164, a short code, or a name with letters."
             )
         if provider not in self._providers:
-            raise AdministrationError(f"No provider account {provider!r}: {', '.join(sorted(self._providers))} exist.")
+            raise AdministrationError(
+                f"No provider account {provider!r}. Configured: {', '.join(sorted(self._providers))}."
+            )
         try:
             async with transaction(self._engine) as connection:
                 owner = await _account(connection, account)

@@ -90,10 +90,14 @@ def known_revisions() -> Sequence[str]:
 
 
 async def unreadiness(connection: Connection) -> str | None:
-    """Say why this database cannot be worked with yet; None if it can."""
+    """Say why this database cannot be worked with yet; None if it can.
+
+    A revision that this code does not know is a newer one: migrations come before code, and are written
+    so that the code before them goes on working.
+    """
     head = known_revisions()[0]
     present = await present_revision(connection)
-    if present != head:
+    if present is None or (present != head and present in known_revisions()):
         return f"the schema is at revision {present or 'none'} and not at {head}: run `gateway migrate`"
     if not await partitions_reach(connection):
         return "a partition of this or the next month is missing: run `gateway migrate`, and keep a worker running"

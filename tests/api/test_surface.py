@@ -22,10 +22,14 @@ async def test_health_answers_without_a_key(client: httpx.AsyncClient, path: str
 
 async def test_readiness_says_what_is_missing(client: httpx.AsyncClient, engine: Engine) -> None:
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        await connection.execute(text("DELETE FROM alembic_version"))
     answer = await client.get("/readyz")
     async with engine.begin() as connection:
+        await connection.execute(text("INSERT INTO alembic_version VALUES ('ffff')"))
+    newer = await client.get("/readyz")
+    async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert newer.status_code == 200
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "gateway migrate" in answer.json()["detail"]
 
@@ -66,8 +70,25 @@ async def test_the_description_lists_each_resource_once(client: httpx.AsyncClien
         "/readyz",
         "/version",
     }
-    sent = document["paths"]["/v1/messages"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    sent = document["components"]["schemas"]["MessageRequest"]
     assert {"from", "to", "body", "max_segments", "delivery_guarantee"} <= set(sent["properties"])
+
+
+async def test_the_description_is_whole_and_tells_of_keys_and_refusals(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/openapi.json")
+    document = answer.json()
+    for reference in set(re.findall(r'"\$ref":"#/([^"]+)"', answer.text)):
+        found = document
+        for part in reference.split("/"):
+            found = found[part]
+    assert set(document["components"]["securitySchemes"]) == {"basic", "bearer"}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert ("security" in operation) == path.startswith("/v1/messages"), path
+            assert "HTTPValidationError" not in str(operation)
+    post = document["paths"]["/v1/messages"]["post"]
+    assert set(post["responses"]) == {"202", "400", "401", "403", "413", "415", "422", "503"}
+    assert set(post["responses"]["202"]["headers"]) == {"Location", "Idempotent-Replayed"}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +110,34 @@ async def test_what_is_not_offered_is_a_problem_document(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail", "code", "errors", "request_id"} == set(answer.json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/v1/messages", "GET, HEAD, POST"),
+        ("OPTIONS", "/messages", "GET, HEAD, POST"),
+        ("PUT", "/v1/webhooks/sandbox", "GET, HEAD, POST"),
+        ("POST", "/livez", "GET, HEAD"),
+    ],
+)
+async def test_a_405_lists_every_method_of_its_path(
+    client: httpx.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+
+
+async def test_head_is_get_without_a_body(client: httpx.AsyncClient, test_key: dict[str, str]) -> None:
+    for path in ("/livez", "/v1/messages"):
+        head, get = [await client.request(method, path, headers=test_key) for method in ("HEAD", "GET")]
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+
+
+async def test_a_get_webhook_is_refused_where_the_provider_sends_none(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/webhooks/sandbox")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
 
 
 async def test_a_request_id_is_given_back_and_made_where_it_is_missing_or_unusable(

@@ -55,6 +55,7 @@ def test_an_ops_key_belongs_to_no_account(gateway: Gateway) -> None:
     ("words", "told"),
     [
         (("accounts", "create", "shop"), "There is an account named 'shop' already."),
+        (("accounts", "create", " "), "1 to 64 printable characters"),
         (("keys", "create", "--account", "nobody"), "There is no account 'nobody'."),
         (("keys", "create", "--scope", "messages:write"), "may only have the scopes ops:read and admin"),
         (("keys", "create", "--account", "shop", "--scope", "ops:read"), "create that key without an account"),

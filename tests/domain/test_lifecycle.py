@@ -1,69 +1,32 @@
-"""The decisions over a message's life: each outcome, each report, each order of arrival."""
+"""The decisions over a message's life: each outcome of a send, each rescue, each report."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import permutations
-from uuid import UUID
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.domain.change import Change, EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
+from app.domain.change import EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import LifecyclePolicy, begin, report, rescue, resolve, settle
-from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
-from app.domain.provider import (
-    Accepted,
-    Deferred,
-    ProviderFailure,
-    Rejected,
-    SendOutcome,
-    StatusReport,
-    Unknown,
+from app.domain.lifecycle import begin, report, rescue, resolve
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee
+from app.domain.provider import Deferred, SendOutcome
+from app.domain.status import IllegalTransition, MessageStatus
+from tests.domain.lives import (
+    ACCEPTED,
+    DEFERRED,
+    NOW,
+    POLICY,
+    QUEUED,
+    REJECTED,
+    THROTTLED,
+    UNKNOWN,
+    after,
+    said,
+    sending,
+    settled,
 )
-from app.domain.status import IllegalTransition, MessageStatus, is_legal_step
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-POLICY = LifecyclePolicy()
-QUEUED = MessageState(
-    id=UUID(int=1),
-    status=MessageStatus.QUEUED,
-    sequence=1,
-    attempts=0,
-    delivery_guarantee=DeliveryGuarantee.AT_MOST_ONCE,
-    possible_duplicate=False,
-    expires_at=NOW + timedelta(hours=1),
-)
-FAILURE = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="refused")
-THROTTLED = ProviderFailure(error=DeliveryError.RATE_LIMITED)
-ACCEPTED = Accepted(provider_message_id="p-1", provider_status="queued")
-REJECTED = Rejected(failure=ProviderFailure(error=DeliveryError.LANDLINE, provider_code="30006"))
-DEFERRED = Deferred(failure=FAILURE)
-UNKNOWN = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="cut"))
-
-
-def sending(message: MessageState = QUEUED, *, fence: int = 7) -> tuple[MessageState, AttemptState]:
-    change = begin(message, provider="acme", fence=fence, now=NOW, lease=timedelta(seconds=45))
-    assert change.attempt is not None
-    return change.apply_to(message), change.attempt
-
-
-def settled(
-    message: MessageState, attempt: AttemptState, outcome: SendOutcome, *, fence: int = 7, tries: int = 0
-) -> Change:
-    return settle(message, attempt, outcome, fence=fence, tries=tries, now=NOW, jitter=0.5, policy=POLICY)
-
-
-def said(status: MessageStatus, error: DeliveryError | None = None) -> StatusReport:
-    return StatusReport(status=status, provider_status=f"word for {status}", provider_message_id="p-1", error=error)
-
-
-def after(change: Change, message: MessageState) -> tuple[MessageState, AttemptState]:
-    assert change.attempt is not None
-    return change.apply_to(message), change.attempt
 
 
 def test_the_intent_is_written_with_a_lease_before_anything_is_sent() -> None:
@@ -267,50 +230,3 @@ def test_a_report_on_a_canceled_message_is_stored_and_changes_nothing() -> None:
     message = replace(message, status=MessageStatus.CANCELED)
     change = report(message, attempt, said(MessageStatus.DELIVERED))
     assert (change.status, change.event.reason) == (MessageStatus.CANCELED, EventReason.CANCELED)
-
-
-REPORTS = (
-    said(MessageStatus.QUEUED),
-    said(MessageStatus.SENT),
-    said(MessageStatus.UNDELIVERED, DeliveryError.UNREACHABLE),
-    said(MessageStatus.DELIVERED),
-)
-
-
-def run(order: tuple[object, ...]) -> tuple[MessageState, list[Change]]:
-    """Play reports and the send's own outcome in one order."""
-    message, attempt = sending()
-    changes = []
-    for item in order:
-        if isinstance(item, StatusReport):
-            change = report(message, attempt, item)
-        else:
-            assert isinstance(item, Accepted | Unknown)
-            change = settled(message, attempt, item)
-        changes.append(change)
-        message, attempt = after(change, message)
-    return message, changes
-
-
-@pytest.mark.parametrize("outcome", [ACCEPTED, UNKNOWN])
-def test_the_final_status_does_not_depend_on_the_order_of_arrival(outcome: SendOutcome) -> None:
-    ends = {run(order)[0].status for order in permutations((*REPORTS, outcome))}
-    assert ends == {MessageStatus.DELIVERED}
-
-
-@given(st.lists(st.sampled_from([*REPORTS, ACCEPTED, UNKNOWN]), max_size=8), st.randoms())
-def test_any_arrival_in_any_order_is_legal_gap_free_and_ends_alike(
-    arrivals: list[StatusReport | SendOutcome], random: object
-) -> None:
-    outcomes = [item for item in arrivals if not isinstance(item, StatusReport)][:1]
-    reports = [item for item in arrivals if isinstance(item, StatusReport)]
-    shuffled = [*reports, *outcomes]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis types its own Random as object
-    end, changes = run((*reports, *outcomes))
-    other_end, _ = run(tuple(shuffled))
-    assert end.status is other_end.status
-    assert [change.event.sequence for change in changes] == list(range(3, 3 + len(changes)))
-    for change in changes:
-        moved = change.status is not change.expected_status
-        assert moved == change.event.applied
-        assert not moved or is_legal_step(change.expected_status, change.status)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from app.domain.delivery_errors import DeliveryError
+from app.domain.foreign import storable_outcome
 from app.domain.message import DeliveryGuarantee
 from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, Unknown
 from app.services.dispatch import Assignment, Dispatcher, Result
-from app.store.engine import Engine
+from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from tests.services.conftest import Accept, State
 
 ACCEPTED = Accepted(provider_message_id="p-1", provider_status="queued")
@@ -224,5 +229,61 @@ async def test_a_refused_connection_defers_the_message(dispatcher: Dispatcher, a
     [assignment] = await dispatcher.claim(limit=1)
     made = await dispatcher.send(assignment)
     assert isinstance(made.outcome, Deferred)
+    await dispatcher.settle([made])
+    assert (await state(message_id))["status"] == "queued"
+
+
+class LostCommit:
+    """Stands between a transaction and its caller: the commit happens, and nobody hears of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("app.services.dispatch.transaction", self)
+        self.lost = 1
+
+    @asynccontextmanager
+    async def __call__(self, engine: Engine) -> AsyncIterator[Connection]:
+        async with transaction(engine) as connection:
+            yield connection
+        if self.lost:
+            self.lost -= 1
+            raise StoreUnavailable("the commit's answer was lost")
+
+
+async def test_a_claim_whose_commit_was_not_answered_is_given_back_for_nothing_was_sent(
+    dispatcher: Dispatcher, accept: Accept, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await accept()
+    LostCommit(monkeypatch)
+    with pytest.raises(StoreUnavailable):
+        await dispatcher.claim(limit=1)
+    assert (await state(message_id))["status"] == "sending"
+    [again] = await dispatcher.claim(limit=1)
+    stored = await state(message_id)
+    assert (again.attempt.number, stored["phases"]) == (2, ["not_sent", "started"])
+    assert stored["events"][2] == ("worker", "queued", True, "given-back")
+
+
+async def test_an_answer_with_words_that_cannot_be_stored_costs_the_others_nothing(
+    dispatcher: Dispatcher, accept: Accept, state: State
+) -> None:
+    ids = [await accept() for _ in range(3)]
+    claimed = {a.attempt.message_id: a for a in await dispatcher.claim(limit=3)}
+    odd = Accepted(provider_message_id="x" * 20_000 + "\x00", provider_status="\x00\ud800" + "y" * 9_000)
+    answers = (odd, ACCEPTED, ACCEPTED)
+    # Also where the words were not bounded before: each is then settled by itself.
+    await dispatcher.settle([result(claimed[i], answer) for i, answer in zip(ids, answers, strict=True)])
+    assert [(await state(i))["status"] for i in ids[1:]] == ["sent", "sent"]
+    await dispatcher.settle([result(claimed[ids[0]], storable_outcome(odd))])
+    assert (await state(ids[0]))["status"] == "sent"
+
+
+async def test_a_worker_that_was_stopped_for_longer_than_its_lease_begins_nothing(
+    dispatcher: Dispatcher, accept: Accept, state: State
+) -> None:
+    message_id = await accept()
+    [assignment] = await dispatcher.claim(limit=1)
+    made = await dispatcher.send(replace(assignment, begin_before=time.monotonic() - 1))
+    assert isinstance(made.outcome, Deferred)
+    assert made.outcome.failure.provider_code == "worker-was-stopped"
     await dispatcher.settle([made])
     assert (await state(message_id))["status"] == "queued"

@@ -165,6 +165,64 @@ async def test_an_unreadable_webhook_is_kept_and_does_not_hold_up_the_others(
     assert states[0][1]
 
 
+async def test_a_report_that_cannot_be_stored_is_marked_and_the_others_apply(
+    dispatcher: Dispatcher, accept: Accept, intake: WebhookIntake, reports: Reports, engine: Engine, state: State
+) -> None:
+    message_id, attempt, _ = await claimed(dispatcher, accept)
+    async with engine.begin() as connection:
+        # A rule that the code does not know of stands for whatever Postgres may refuse one day.
+        await connection.execute(
+            text("ALTER TABLE orphan_reports ADD CONSTRAINT no CHECK (provider_message_id <> 'no')")
+        )
+    try:
+        await webhook(intake, status("delivered", provider_id="no"))
+        await webhook(intake, status("delivered"), attempt)
+        await reports.process_receipts(limit=10)
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE orphan_reports DROP CONSTRAINT no"))
+    assert (await state(message_id))["status"] == "delivered"
+    assert [row[0] for row in await receipt_states(engine)] == ["unreadable", "processed"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "x\x00y"},
+        {"id": "x" * 20_000},
+        {"timestamp": "0001-01-01T00:00:00+14:00"},
+        {"timestamp": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+async def test_foreign_words_and_times_are_bounded_before_they_are_stored(
+    dispatcher: Dispatcher,
+    accept: Accept,
+    intake: WebhookIntake,
+    reports: Reports,
+    engine: Engine,
+    state: State,
+    change: dict[str, str],
+) -> None:
+    message_id, attempt, _ = await claimed(dispatcher, accept)
+    await webhook(intake, {**status("delivered"), **change}, attempt)
+    await reports.process_receipts(limit=10)
+    assert (await state(message_id))["status"] == "delivered"
+    assert [row[0] for row in await receipt_states(engine)] == ["processed"]
+
+
+async def test_a_reference_in_a_body_is_not_believed_against_the_providers_own_id(
+    dispatcher: Dispatcher, accept: Accept, intake: WebhookIntake, reports: Reports, state: State
+) -> None:
+    message_id, attempt, assignment = await claimed(dispatcher, accept)
+    await dispatcher.settle([Result(assignment=assignment, outcome=ACCEPTED)])
+    await webhook(intake, {**status("delivered", provider_id="sbx-2"), "reference": str(attempt)})
+    await reports.process_receipts(limit=10)
+    assert (await state(message_id))["status"] == "sent"
+    await webhook(intake, {**status("delivered"), "reference": str(attempt)})
+    await reports.process_receipts(limit=10)
+    assert (await state(message_id))["status"] == "delivered"
+
+
 async def test_what_nothing_here_handles_yet_is_kept(intake: WebhookIntake, reports: Reports, engine: Engine) -> None:
     inbound = {
         "type": "message.inbound",

@@ -107,9 +107,9 @@ def mixed(
     return batch
 
 
-def of(scenario: Scenario, count: int, *, guarantee: DeliveryGuarantee = DeliveryGuarantee.AT_MOST_ONCE) -> list[Planned]:
-    """Plan messages to one magic number."""
-    return [_planned(number, _MAGIC[scenario], guarantee) for number in range(count)]
+def of(scenario: Scenario, count: int, *, guarantees: Sequence[DeliveryGuarantee] = AT_MOST_ONCE) -> list[Planned]:
+    """Plan messages to one magic number, which take the guarantees in turn."""
+    return [_planned(number, _MAGIC[scenario], guarantees[number % len(guarantees)]) for number in range(count)]
 
 
 def shortfalls(run: Run, batch: Sequence[Planned]) -> list[str]:

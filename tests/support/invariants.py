@@ -1,4 +1,4 @@
-"""What must be true of every run, whatever was killed meanwhile: facts in, violations out. Nothing here is read or sent."""
+"""What must be true of every run, whatever was killed meanwhile: facts in, violations out; it reads nothing itself."""
 
 from __future__ import annotations
 

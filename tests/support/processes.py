@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import random
@@ -14,8 +15,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
-
-import httpx
+from urllib.parse import urlsplit
 
 from app.embedded import die_with_parent
 from tests.support.gateway import SECRET_KEY, WEBHOOK_SECRET
@@ -25,7 +25,7 @@ _READY_SECONDS: Final = 60
 _TAIL_LINES: Final = 20
 _OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "GATEWAY_PG_BIN")
 _PORTS: Final = range(20_000, 32_000)
-"""Below what systems take for outgoing connections: a server that is down must find its port free when it comes back."""
+"""Below what systems take for outgoing connections: a server that was down must find its port free."""
 
 _untried = itertools.cycle(random.Random(os.getpid()).sample(_PORTS, len(_PORTS)))  # noqa: S311 - no secret
 
@@ -110,7 +110,10 @@ class Process:
 
 
 class Fleet:
-    """API, workers and sandbox over one migrated database. Processes are named `api`, `worker-2`: command, dash, number."""
+    """API, workers and sandbox over one migrated database.
+
+    Processes are named by their command, with a dash and a number where there are several: `api`, `worker-2`.
+    """
 
     def __init__(self, database_url: str, directory: Path, **settings: str) -> None:
         """Start nothing yet; `settings` are GATEWAY_ variables and go before the hasty ones."""
@@ -169,8 +172,11 @@ class Fleet:
             assert process.exit_code is None, f"{name} ended by itself ({process.exit_code}):\n{process.last_lines()}"
 
     def complaints(self) -> list[str]:
-        """Give every line of every log that tells of a bug: an error, or an exception that nobody expected."""
-        logs = sorted(self._directory.glob("*.log"))
+        """Give every line of the API's and the workers' logs that tells of a bug: an error, or an exception's trace.
+
+        The sandbox is left out: its server calls it an error that a scenario cuts an answer.
+        """
+        logs = sorted(log for log in self._directory.glob("*.log") if not log.name.startswith("sandbox"))
         lines = (f"{log.stem}: {line}" for log in logs for line in log.read_text(errors="replace").splitlines())
         return [line for line in lines if '"level":"error"' in line.replace(" ", "") or "Traceback" in line]
 
@@ -178,17 +184,26 @@ class Fleet:
         """End whatever runs at the end of the block, gracelessly."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         try:
-            if kind is None:
+            if error is None:
                 self.check_alive()
+            else:
+                for name, process in self._running.items():
+                    error.add_note(f"{name}, exit code {process.exit_code}:\n{process.last_lines()}")
         finally:
             for process in self._running.values():
                 process.kill()
 
 
 def _answers(url: str) -> bool:
+    """Whether this URL is answered with 200; without httpx, whose clients take longer to make than the question."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=2)
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
-    except httpx.TransportError:
+        connection.request("GET", address.path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
