@@ -3,90 +3,25 @@
 from __future__ import annotations
 
 import ast
-import json
-import os
-import shutil
-import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app import __main__ as entry
-
-BASE_PYTHON = str(Path(sys.base_prefix, "bin", "python{}.{}".format(*sys.version_info)))
-ENTRY = Path(entry.__file__)
-
-PYPROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-
-[project]
-name = "tiny"
-version = "1.0"
-"""
-
-BACKEND = '''
-"""The smallest editable install: a wheel with a path and a command. Each build adds a line to builds.log."""
-import zipfile
-from pathlib import Path
-
-WHEEL = "tiny-1.0-py3-none-any.whl"
-INFO = "tiny-1.0.dist-info"
-
-
-def build_editable(directory, config_settings=None, metadata_directory=None):
-    with Path("builds.log").open("a") as log:
-        log.write("built\\n")
-    with zipfile.ZipFile(Path(directory, WHEEL), "w") as wheel:
-        wheel.writestr("tiny.pth", str(Path.cwd()) + "\\n")
-        wheel.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n")
-        wheel.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(f"{INFO}/entry_points.txt", "[console_scripts]\\ngateway = app.cli:run\\n")
-        wheel.writestr(f"{INFO}/RECORD", "")
-    return WHEEL
-'''
-
-CLI = """
-import json, os, sys
-def run():
-    print(json.dumps({"prefix": sys.prefix, "arguments": sys.argv[1:], "directory": os.getcwd(),
-                      "process": os.getpid(), "kept": os.environ.get("KEPT")}))
-    return 7
-"""
-
-EMPTY_LOCK = "# nothing is needed\n"
-UNKNOWN_PACKAGE = f"no-such-package-anywhere==1.0 --hash=sha256:{'0' * 64}\n"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a run of the tiny project's entry ended."""
-
-    process: int
-    code: int
-    seen: dict[str, Any]
-    """What the tiny command saw; empty if it was not reached."""
-
-    said: str
-    """What was said on the terminal."""
-
-
-def tiny_project(root: Path) -> Path:
-    (root / "app").mkdir(parents=True)
-    shutil.copy(ENTRY, root / "app" / "__main__.py")
-    (root / "app" / "__init__.py").touch()
-    (root / "app" / "cli.py").write_text(CLI)
-    (root / "backend.py").write_text(BACKEND)
-    (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / "requirements.lock").write_text(EMPTY_LOCK)
-    (root / "no-programs").mkdir()
-    return root
+from tests.support.tiny_project import (
+    EMPTY_LOCK,
+    ENTRY,
+    PYPROJECT,
+    UNKNOWN_PACKAGE,
+    Ended,
+    begin,
+    builds,
+    finish,
+    install_uv,
+    tiny_project,
+)
 
 
 @pytest.fixture
@@ -95,95 +30,80 @@ def project(tmp_path: Path) -> Path:
     return tiny_project(tmp_path / "project")
 
 
-def begin(root: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
-    """Run the tiny project's entry with the system's Python, without uv and without an index."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "GATEWAY_"))}
-    given = {"PATH": str(root / "no-programs"), "PIP_RETRIES": "0", "PIP_INDEX_URL": unreachable(), "KEPT": "yes"}
-    return subprocess.Popen(  # noqa: S603 - the base Python and our own file
-        [BASE_PYTHON, *(arguments or ("-m", "app", "dev", "--once"))],
-        cwd=cwd or root,
-        env=kept | given | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> Ended:
-    out, said = process.communicate(timeout=120)
-    return Ended(process=process.pid, code=process.returncode, seen=json.loads(out) if out else {}, said=said)
-
-
-def unreachable() -> str:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{closed.getsockname()[1]}/simple"
-
-
-def builds(root: Path) -> int:
-    return len((root / "builds.log").read_text().splitlines())
-
-
 # Real environments
 
 
+@dataclass(frozen=True, kw_only=True)
+class FirstRuns:
+    """The first runs of one project: making an environment is the slow part, so the tests share what was seen."""
+
+    root: Path
+    failed: Ended
+    """Of a lock that cannot be installed."""
+
+    at_once: list[Ended]
+    """Of two that were begun together after that, with a lock that can be."""
+
+
 @pytest.fixture(scope="module")
-def first_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
-    """A project after two first runs at once: making an environment is the slow part, so the tests share one."""
-    root = tiny_project(tmp_path_factory.mktemp("made") / "project")
-    return root, [finish(process) for process in [begin(root), begin(root)]]
-
-
-def test_two_first_runs_at_once_make_one_environment(first_runs: tuple[Path, list[Ended]]) -> None:
-    root, ended = first_runs
-    assert sorted(run.said for run in ended) == [
-        "Making the environment in .venv with pip: once, takes about half a minute ...\n",
-        "Waiting for another process that is making the environment ...\n",
-    ]
-    for run in ended:
-        assert run.code == 7
-        assert run.seen == {
-            "prefix": str(root / ".venv"),
-            "arguments": ["dev", "--once"],
-            "directory": str(root),
-            "process": run.process,
-            "kept": "yes",
-        }
-    assert (root / ".venv" / "bin" / "gateway").exists()
-
-
-def test_a_finished_environment_is_used_as_it_is_from_any_directory(
-    first_runs: tuple[Path, list[Ended]], tmp_path: Path
-) -> None:
-    root, _ = first_runs
-    made = builds(root)
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "__main__.py").write_text("raise SystemExit('another app')")
-    run = finish(begin(root, str(root / "app" / "__main__.py"), "status", cwd=tmp_path))
-    assert (run.code, run.said) == (7, "")
-    assert (run.seen["arguments"], run.seen["directory"]) == (["status"], str(tmp_path))
-    assert builds(root) == made
-
-
-def test_a_changed_lock_makes_the_environment_anew_and_after_a_failed_install_the_next_run_starts_over(
-    first_runs: tuple[Path, list[Ended]],
-) -> None:
-    root, _ = first_runs
-    made = builds(root)
-    (root / ".venv" / "left-over").touch()
+def first_runs(tmp_path_factory: pytest.TempPathFactory) -> FirstRuns:
+    root = tiny_project(tmp_path_factory.mktemp("first-runs") / "project")
     (root / "requirements.lock").write_text(UNKNOWN_PACKAGE)
     failed = finish(begin(root))
+    (root / "requirements.lock").write_text(EMPTY_LOCK)
+    processes = [begin(root, PIP_USER="1", PYTHONPATH=str(root / "programs")) for _ in range(2)]
+    return FirstRuns(root=root, failed=failed, at_once=[finish(process) for process in processes])
+
+
+def test_a_failed_install_ends_with_advice(first_runs: FirstRuns) -> None:
+    failed = first_runs.failed
     assert (failed.code, failed.seen) == (1, {})
     assert "no-such-package-anywhere" in failed.said
     assert "Check the network and, behind a proxy, HTTPS_PROXY" in failed.said
     assert "Traceback" not in failed.said
-    assert not (root / ".venv" / "left-over").exists()
-    assert builds(root) == made
 
-    (root / "requirements.lock").write_text("# nothing is needed yet\n")
-    over = finish(begin(root, PIP_USER="1", PYTHONPATH=str(root / "no-programs")))
-    assert over.said.startswith("Making the environment in .venv")
-    assert (over.code, over.seen["prefix"], builds(root)) == (7, str(root / ".venv"), made + 1)
+
+def test_after_a_failed_install_two_runs_at_once_start_over_and_make_one_environment(first_runs: FirstRuns) -> None:
+    assert sorted(run.said for run in first_runs.at_once) == [
+        "Making the environment in .venv with pip: once, takes about half a minute ...\n",
+        "Waiting for another process that is making the environment ...\n",
+    ]
+    for run in first_runs.at_once:
+        assert run.code == 7
+        assert run.seen == {
+            "prefix": str(first_runs.root / ".venv"),
+            "arguments": ["dev", "--once"],
+            "directory": str(first_runs.root),
+            "process": run.process,
+            "kept": "yes",
+        }
+
+
+def test_a_finished_environment_is_used_from_anywhere_until_the_lock_changes(
+    first_runs: FirstRuns, tmp_path: Path
+) -> None:
+    root = first_runs.root
+    assert (root / ".venv" / "bin" / "gateway").exists()
+    assert builds(root) == 1
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text("raise SystemExit('another app')")
+    used = finish(begin(root, str(root / "app" / "__main__.py"), "status", cwd=tmp_path))
+    assert (used.code, used.said) == (7, "")
+    assert (used.seen["arguments"], used.seen["directory"]) == (["status"], str(tmp_path))
+    assert builds(root) == 1
+
+    install_uv(root)
+    (root / ".venv" / "left-over").touch()
+    (root / "requirements.lock").write_text("# a change that cannot be installed\n")
+    failed = finish(begin(root, UV_EXIT_CODE="3"))
+    assert (failed.code, failed.seen) == (1, {})
+    assert "requirements.lock` ended with code 3.\n" in failed.said
+    assert not (root / ".venv" / "left-over").exists()
+
+    (root / "requirements.lock").write_text(EMPTY_LOCK)  # what was made from it before is gone
+    anew = finish(begin(root))
+    assert anew.said == "Making the environment in .venv with uv: once, takes a few seconds ...\n"
+    assert (anew.code, anew.seen["prefix"], builds(root)) == (7, str(root / ".venv"), 2)
 
 
 def test_without_bootstrap_the_python_at_hand_runs_the_command(project: Path) -> None:

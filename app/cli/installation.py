@@ -182,7 +182,7 @@ async def _wait_until_ready(installation: Installation, started: list[Child]) ->
     async with Transport(deadline_seconds=2, connect_seconds=1) as transport:
         while urls:
             answer = await transport.perform(HttpRequest(method="GET", url=urls[0]))
-            if isinstance(answer, HttpResponse) and answer.status == 200:  # noqa: PLR2004 - OK
+            if isinstance(answer, HttpResponse) and answer.status == 200:  # noqa: PLR2004 - OK is 200
                 urls.pop(0)
                 continue
             for child in started:
