@@ -8,11 +8,22 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.store.databases import drop_database
 from app.store.engine import Engine, create_engine
 from tests.support.databases import empty_copy, migrated_template
 from tests.support.postgres import running_server
+
+# Plain lines: rendering a trace in colour takes longer than the test that provokes it.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str),
+    ]
+)
 
 FULL = os.environ.get("GATEWAY_TEST_FULL") == "1"
 

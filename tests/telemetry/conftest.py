@@ -16,13 +16,14 @@ from tests.telemetry.output import Lines
 def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    configured = structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook
     logging.captureWarnings(capture=False)
     logging.getLogger("uvicorn.access").disabled = False
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 @pytest.fixture
