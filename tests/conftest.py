@@ -26,6 +26,20 @@ structlog.configure(
 )
 
 FULL = os.environ.get("GATEWAY_TEST_FULL") == "1"
+LONG_MARKS = ("fault", "soak", "browser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests to the full run, but for one smoke of each kind."""
+    if FULL:
+        return
+    left = [item for item in items if _is_long(item) and item.get_closest_marker("smoke") is None]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(mark) for mark in LONG_MARKS)
 
 
 @pytest.fixture(scope="session")

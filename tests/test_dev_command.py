@@ -29,8 +29,7 @@ from app.cli.demo import run_demo
 from app.cli.installation import Installation
 from app.embedded import EmbeddedPostgres, find_binaries
 from app.store.engine import create_engine, transaction
-from tests.conftest import FULL
-from tests.support.development import Development, Member, Welcome, family, survivors
+from tests.support.development import Development, Member, Welcome, commands, family, survivors
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="who is left behind is read from /proc")
@@ -204,12 +203,6 @@ async def write_foreign_revision(url: str) -> None:
     await engine.dispose()
 
 
-def commands(members: set[Member]) -> set[str]:
-    """Name what runs: the gateway's processes by their command, others by their program."""
-    words = [member.command.split() for member in members if member.command]
-    return {line[-1] if "app" in line else Path(line[0]).name for line in words}
-
-
 def test_the_printed_lines_send_a_first_message_as_they_are(first: FirstRun) -> None:
     assert first.curl.stdout.rpartition("\n")[2] == "202"
     assert first.message["status"] == "queued"
@@ -261,34 +254,7 @@ def test_data_of_another_version_are_set_aside_and_the_run_starts_with_none(dire
     assert (third.exit_code, third.left) == (0, set())
 
 
-def test_ctrl_c_during_the_start_stops_everything_with_exit_code_0(tmp_path: Path) -> None:
-    with Development(tmp_path / "data", "--port", "0", "--sandbox-port", "0", log=tmp_path / "dev.log") as dev:
-        dev.wait_for("starting sandbox, API and worker")
-        members = family(dev.process.pid)
-        assert "postgres" in commands(members)
-        assert dev.interrupt() == 0
-        assert survivors(members, within_seconds=_SECONDS_TO_END) == set()
-        assert "Traceback" not in dev.process.output()
-
-
-def test_a_variable_that_is_no_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
-    with Development(tmp_path / "data", log=tmp_path / "dev.log", GATEWAY_DISPACH__CONCURRENCY="4") as dev:
-        assert dev.process.wait(60) == 1
-        assert "GATEWAY_DISPACH__CONCURRENCY" in dev.process.output()
-        assert len(dev.process.output().splitlines()) == 1
-    assert not (tmp_path / "data").exists()
-
-
 def test_a_demo_that_falls_short_says_what_was_expected_and_exits_non_zero(first: FirstRun) -> None:
     assert first.demo_code == 1
     assert "refused (401)" in first.demo_output
     assert "EXPECTED delivered" in first.demo_output
-
-
-@pytest.mark.soak
-@pytest.mark.skipif(not FULL, reason="it waits a minute for outcomes that stay open")
-def test_a_demo_whose_outcomes_stay_open_exits_non_zero(tmp_path: Path) -> None:
-    patience = {"GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "600"}
-    with Development(tmp_path / "data", "--once", log=tmp_path / "dev.log", **patience) as dev:
-        assert dev.process.wait(180) == 1
-        assert "EXPECTED unconfirmed" in dev.process.output()

@@ -51,7 +51,8 @@ async def outcome(own_database_url: str, tmp_path: Path) -> AsyncIterator[Outcom
     engine = create_engine(own_database_url, application="tests")
     batch = mixed(1_000)
     shop = await tenant(engine)
-    with Fleet(own_database_url, tmp_path) as fleet:
+    patience = {"GATEWAY_DATABASE__ACQUIRE_SECONDS": "15"}  # a slow machine is no reason for a 503 here
+    with Fleet(own_database_url, tmp_path, **patience) as fleet:
         fleet.start("sandbox", "api", "worker")
         fleet.wait_until_ready()
         load = Load(api_url=fleet.api_url, credentials=shop.test)

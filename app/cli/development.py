@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -47,21 +49,56 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
         print(f"There are no such settings: {', '.join(unknown)}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts = Interrupts()
     directory = Path(os.environ.get("GATEWAY_DATA_DIR", _root() / ".data"))
     ports = (0, 0) if once else (port, sandbox_port)
     try:
-        with install(
-            directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
-        ) as installation:
-            return run_demo(installation) if once else _stay(installation)
+        with (
+            interrupts.watched(),
+            install(
+                directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
+            ) as installation,
+        ):
+            interrupts.raise_dropped()
+            return run_demo(installation) if once else _stay(installation, interrupts)
     except KeyboardInterrupt:
         return 0
 
 
-def _stay(installation: Installation) -> int:
+class Interrupts:
+    """Ctrl-C where Python drops it: an exception that meets the hooks of a fork, or a finaliser, goes nowhere."""
+
+    def __init__(self) -> None:
+        """None was dropped yet."""
+        self._dropped = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Notice dropped interrupts inside this block."""
+        before = sys.unraisablehook
+        sys.unraisablehook = self._notice
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
+    def raise_dropped(self) -> None:
+        """Raise `KeyboardInterrupt` if one was dropped."""
+        if self._dropped:
+            raise KeyboardInterrupt
+
+    def _notice(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            self._dropped = True
+        else:
+            sys.__unraisablehook__(unraisable)
+
+
+def _stay(installation: Installation, interrupts: Interrupts) -> int:
     """Print how to use it and wait for Ctrl-C, or for a process that ends by itself."""
     print(_welcome(installation), flush=True)
     while (ended := installation.children.ended()) is None:
+        interrupts.raise_dropped()
         time.sleep(_GLANCE_SECONDS)
     print(f"The {ended.name} process has ended ({ended.exit_code}). The end of {ended.log}:\n{ended.last_lines()}")
     return 1

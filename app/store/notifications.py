@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,5 +35,6 @@ async def listen(engine: Engine, channels: Sequence[str], wake: Callable[[str], 
                     await connection.execute(text("SELECT 1"))
             finally:
                 await connection.invalidate()
-    except (SQLAlchemyError, OSError) as error:
+    # The listener is the driver's own, which raises its own errors where the pool hands out a dead connection.
+    except (SQLAlchemyError, asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
         raise StoreUnavailable(type(error).__name__) from error

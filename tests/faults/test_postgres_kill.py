@@ -88,8 +88,9 @@ def test_a_postgres_killed_under_load_costs_time_and_nothing_else(postgres: Embe
         sending = threads.submit(asyncio.run, load.send(batch, over_seconds=30 if FULL else 4))
         for number in range(1, kills + 1):
             wait_for(load, acknowledged=len(batch) * number // (2 * kills))
+            refused = load.statuses()[503]
             os.kill(postgres.process_id, signal.SIGKILL)
-            wait_for(load, refused=_REFUSALS * number)
+            wait_for(load, refused=refused + _REFUSALS)
             postgres.start()
         sending.result()
         run = asyncio.run(rest(url, fleet, load, batch))

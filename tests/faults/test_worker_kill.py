@@ -62,6 +62,7 @@ async def kill_workers(fleet: Fleet, engine: Engine, load: Load) -> None:
         fleet.start(*victims)
 
 
+@pytest.mark.smoke
 async def test_workers_killed_under_load_lose_nothing_and_send_nothing_twice(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ async def load(url: str, headers: dict[str, str], requests: int) -> set[int]:
 
 
 @pytest.mark.soak
+@pytest.mark.smoke
 async def test_the_api_does_not_grow_under_load(own_database_url: str, tmp_path: Path) -> None:
     engine: Engine = create_engine(own_database_url, application="tests")
     headers = basic((await tenant(engine)).test)

@@ -110,6 +110,12 @@ def family(ancestor: int) -> set[Member]:
     return found
 
 
+def commands(members: set[Member]) -> set[str]:
+    """Name what runs: the gateway's processes by their command, others by their program."""
+    words = [member.command.split() for member in members if member.command]
+    return {line[-1] if "app" in line else Path(line[0]).name for line in words}
+
+
 def survivors(members: set[Member], *, within_seconds: float = 20) -> set[Member]:
     """Wait for processes to end, and give those that have not; one that nobody has buried yet has ended."""
     deadline = time.monotonic() + within_seconds
