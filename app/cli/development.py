@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Final
 
 import typer
@@ -48,17 +47,14 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
     if unknown:
         print(f"There are no such settings: {', '.join(unknown)}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     interrupts = Interrupts()
+    interrupts.listen()
     directory = Path(os.environ.get("GATEWAY_DATA_DIR", _root() / ".data"))
     ports = (0, 0) if once else (port, sandbox_port)
     try:
-        with (
-            interrupts.watched(),
-            install(
-                directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
-            ) as installation,
-        ):
+        with install(
+            directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
+        ) as installation:
             interrupts.raise_dropped()
             return run_demo(installation) if once else _stay(installation, interrupts)
     except KeyboardInterrupt:
@@ -66,32 +62,25 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
 
 
 class Interrupts:
-    """Ctrl-C where Python drops it: an exception that meets the hooks of a fork, or a finaliser, goes nowhere."""
+    """Ctrl-C and SIGTERM, remembered: Python drops what is raised in the hooks of a fork or in a finaliser."""
 
     def __init__(self) -> None:
-        """None was dropped yet."""
-        self._dropped = False
+        """None has come yet."""
+        self._came = False
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Notice dropped interrupts inside this block."""
-        before = sys.unraisablehook
-        sys.unraisablehook = self._notice
-        try:
-            yield
-        finally:
-            sys.unraisablehook = before
+    def listen(self) -> None:
+        """Take both signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
 
     def raise_dropped(self) -> None:
-        """Raise `KeyboardInterrupt` if one was dropped."""
-        if self._dropped:
+        """Raise `KeyboardInterrupt` if one came that nobody felt."""
+        if self._came:
             raise KeyboardInterrupt
 
-    def _notice(self, unraisable: sys.UnraisableHookArgs) -> None:
-        if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            self._dropped = True
-        else:
-            sys.__unraisablehook__(unraisable)
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        raise KeyboardInterrupt
 
 
 def _stay(installation: Installation, interrupts: Interrupts) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -24,20 +25,26 @@ def test_ctrl_c_during_the_start_stops_everything_with_exit_code_0(tmp_path: Pat
 
 
 class Finalised:
-    """Raises where Python drops what is raised."""
+    """Is interrupted where Python drops what is raised."""
 
     def __del__(self) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_ctrl_c_that_python_drops_is_noticed_all_the_same() -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # which is the point
+def test_an_interrupt_that_python_drops_is_remembered() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     interrupts = Interrupts()
-    with interrupts.watched():
+    interrupts.listen()
+    try:
         interrupts.raise_dropped()
         finalised = Finalised()
         del finalised
         with pytest.raises(KeyboardInterrupt):
             interrupts.raise_dropped()
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_a_variable_that_is_no_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
