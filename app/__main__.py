@@ -75,7 +75,10 @@ def main(arguments: Sequence[str]) -> int:
     if problem:
         return tell(problem)
     if runs_here(root, os.environ, sys.prefix):
-        sys.exit(importlib.import_module("app.cli").run())
+        try:
+            sys.exit(importlib.import_module("app.cli").run())
+        except KeyboardInterrupt:
+            return tell("Stopped.", code=130)
     try:
         python = environment(root)
     except Refusal as refusal:

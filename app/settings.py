@@ -205,26 +205,30 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """Read all settings; raises `SettingsError` with one line for each variable that is not right.
 
-    `given` goes before the environment, for commands that know better (`gateway dev`).
+    `given` goes before the environment, for whoever has the values already.
     """
     directory = secrets_directory(os.environ)
     files = {file.name: "" for file in directory.iterdir()} if directory.is_dir() else {}
-    problems = [_unknown_line(name) for name in unknown_variables({**files, **os.environ})]
+    refuse_unknown({**files, **os.environ})
     try:
-        settings = Settings(**given)
+        return Settings(**given)
     except SourceError as error:
         raise SettingsError(_unreadable_line(error)) from error
     except ValidationError as error:
-        problems += [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
-        raise SettingsError("\n".join(problems)) from error
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return settings
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        raise SettingsError("\n".join(lines)) from error
 
 
 def secrets_directory(environment: Mapping[str, str]) -> Path:
     """Name the directory that secrets are read from."""
     return Path(environment.get("GATEWAY_SECRETS_DIR", "/run/secrets"))
+
+
+def refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsError`, naming each variable with our prefix that means nothing to us."""
+    unknown = unknown_variables(environment)
+    if unknown:
+        raise SettingsError("\n".join(_unknown_line(name) for name in unknown))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -269,7 +273,8 @@ def _line(location: tuple[int | str, ...], message: str) -> str:
     if not location:
         return f"Settings: {message}"
     variable = PREFIX + DELIMITER.join(str(part).upper() for part in location)
-    return f"{variable}: {message}"
+    # A secret's length is counted in characters, whatever the library calls them.
+    return f"{variable}: {message.removeprefix('Value error, ').replace(' items ', ' characters ')}"
 
 
 def _unreadable_line(error: SourceError) -> str:

@@ -187,7 +187,9 @@ def demo_with_a_wrong_secret(welcome: Welcome, directory: Path) -> tuple[int, st
         sandbox_secret="unused",
         database_url="unused",
         secret_key="unused",
+        postgres=EmbeddedPostgres(directory=directory / "no-postgres"),
         children=Children(directory / "no-logs", {}),
+        logs=directory / "no-logs",
         directory=directory,
     )
     with redirect_stdout(io.StringIO()) as output:

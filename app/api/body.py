@@ -67,4 +67,4 @@ def _field_error(location: tuple[int | str, ...], code: str, detail: str, ours: 
     pointer = f"/{location[0]}" if location and location[0] in ours else ""
     if code == "extra_forbidden":
         detail = f"A field is not known here. Known are: {', '.join(ours)}."
-    return FieldError(pointer=pointer, code=code.replace("_", "-"), detail=detail)
+    return FieldError(pointer=pointer, code=code.replace("_", "-"), detail=detail.removeprefix("Value error, "))

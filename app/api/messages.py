@@ -35,6 +35,7 @@ from app.store.messages import StoredMessage, get_message, list_events, list_mes
 router: Final = APIRouter(prefix="/v1/messages", tags=["messages"])
 _JSON_OPTIONS: Final = orjson.OPT_UTC_Z
 _KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})', re.ASCII)
+_ID_LENGTH: Final = 36
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
@@ -90,9 +91,9 @@ async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, 
     caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
     wanted = query.filter_for(_account(caller, query.account))
     before = read_cursor(query.cursor, wanted)
+    asked = query.model_dump(mode="json", by_alias=True, exclude_none=True)
+    await _audit(request, caller, "messages.list", asked)
     async with transaction(context(request).engine) as connection:
-        asked = query.model_dump(mode="json", by_alias=True, exclude_none=True)
-        await _audit(connection, caller, "messages.list", asked)
         rows = await list_messages(connection, wanted, before=before, limit=query.limit + 1)
     page, more = rows[: query.limit], len(rows) > query.limit
     cursor = write_cursor(page[-1].id, wanted) if more else None
@@ -112,8 +113,9 @@ async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, 
 )
 async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read one message as it stands."""
+    await _audit(request, caller, "messages.read", {"message_id": message_id[:_ID_LENGTH]})
     async with transaction(context(request).engine) as connection:
-        return _json(message_document(await _found(connection, caller, message_id, "messages.read")))
+        return _json(message_document(await _found(connection, caller, message_id)))
 
 
 @router.get(
@@ -125,19 +127,18 @@ async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
 )
 async def events(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read everything that was said about a message, in order, and what each changed."""
+    await _audit(request, caller, "messages.events", {"message_id": message_id[:_ID_LENGTH]})
     async with transaction(context(request).engine) as connection:
-        message = await _found(connection, caller, message_id, "messages.events")
+        message = await _found(connection, caller, message_id)
         history = await list_events(connection, message.id)
     return _json({"data": [event_document(event) for event in history]})
 
 
-async def _found(connection: Connection, caller: Caller, message_id: str, action: str) -> StoredMessage:
+async def _found(connection: Connection, caller: Caller, message_id: str) -> StoredMessage:
     caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
     message = None
     if _UUID.fullmatch(message_id):
-        identifier = UUID(message_id)
-        await _audit(connection, caller, action, {"message_id": str(identifier)})
-        message = await get_message(connection, identifier, account_id=_account(caller, None))
+        message = await get_message(connection, UUID(message_id), account_id=_account(caller, None))
     if message is None:
         raise Refusal(ErrorCode.NOT_FOUND, "Your account has no message with this id.")
     return message
@@ -152,9 +153,11 @@ def _account(caller: Caller, asked: UUID | None) -> UUID | None:
     return caller.account_id
 
 
-async def _audit(connection: Connection, caller: Caller, action: str, detail: dict[str, Any]) -> None:
-    """Write down what an ops key reads; an account's own reads are its own affair."""
-    if caller.account_id is None:
+async def _audit(request: Request, caller: Caller, action: str, detail: dict[str, Any]) -> None:
+    """Write down what an ops key asks for, before it is answered; an account's own reads are its own affair."""
+    if caller.account_id is not None:
+        return
+    async with transaction(context(request).engine) as connection:
         await add_audit_event(connection, event_id=new_id(), key_id=caller.key_id, action=action, detail=detail)
 
 
@@ -166,7 +169,8 @@ def _idempotency_key(request: Request) -> str | None:
     match = _KEY.fullmatch(headers[0]) if len(headers) == 1 else None
     if match is None:
         raise Refusal(
-            ErrorCode.IDEMPOTENCY_KEY_INVALID, "Send one key of 1 to 255 printable ASCII characters, quoted or bare."
+            ErrorCode.IDEMPOTENCY_KEY_INVALID,
+            "Send one key of 1 to 255 printable ASCII characters: in quotes, or bare without spaces.",
         )
     return match[1] or match[2]
 

@@ -127,7 +127,9 @@ async def _not_valid(_request: Request, error: Exception) -> Response:
         raise error
     errors = tuple(
         FieldError(
-            pointer=".".join(map(str, item["loc"][1:2])), code=item["type"].replace("_", "-"), detail=item["msg"]
+            pointer=".".join(map(str, item["loc"][1:2])),
+            code=item["type"].replace("_", "-"),
+            detail=item["msg"].removeprefix("Value error, "),
         )
         for item in error.errors()
         if item["type"] != "extra_forbidden"

@@ -37,7 +37,7 @@ def _visible(value: str) -> str:
 
 CleanText = Annotated[str, AfterValidator(_clean)]
 Line = Annotated[str, AfterValidator(_one_line)]
-Reference = Annotated[CleanText, Field(min_length=1, max_length=128)]
+Reference = Annotated[Line, Field(min_length=1, max_length=128)]
 MetadataKey = Annotated[CleanText, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[CleanText, Field(max_length=512)]
 

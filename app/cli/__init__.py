@@ -36,6 +36,8 @@ def run() -> int:
         return _fail(f"The database cannot be reached ({error}). Is GATEWAY_DATABASE_URL right, and Postgres up?")
     except Refusal as error:
         return _fail(error.detail)
+    except OSError as error:
+        return _fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
     return 0
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,8 +17,6 @@ from app.services.administration import SENDING_SCOPES, Administration, Administ
 from app.settings import load_settings
 
 _T = TypeVar("_T")
-_TABLE_WIDTH: Final = 250
-"""As wide as any row, so that no id is cut short where the terminal is narrow; it wraps there."""
 
 AccountName = Annotated[str, typer.Option("--account", help="Name of the account.")]
 MaybeAccount = Annotated[str | None, typer.Option("--account", help="Name of the account; all without it.")]

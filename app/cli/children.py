@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from app.embedded import die_with_parent
 
 _TAIL_LINES: Final = 15
 _STOP_SECONDS: Final = 30
+_LOG_BYTES: Final = 10_000_000
 
 
 class Child:
@@ -23,7 +25,7 @@ class Child:
         self.name = name
         self.log = log
         with ExitStack() as stack:
-            output = stack.enter_context(log.open("wb"))
+            output = stack.enter_context(_appending(log))
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "app", name],
                 env={**environment, "GATEWAY_NO_BOOTSTRAP": "1"},
@@ -40,17 +42,27 @@ class Child:
         """How it ended; None while it runs."""
         return self._process.poll()
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: `SIGKILL`, or `exit code 1`."""
+        code = self.exit_code or 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
     def ask_to_stop(self) -> None:
         """Let it drain."""
         if self.exit_code is None:
             self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
 
     def wait(self) -> None:
         """Wait until it has ended; one that does not drain in time is killed."""
         try:
             self._process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
 
     def last_lines(self) -> str:
@@ -87,3 +99,10 @@ class Children:
         for child in reversed(self._started):
             child.ask_to_stop()
             child.wait()
+
+
+def _appending(log: Path) -> BinaryIO:
+    """Open a log at its end: what the last run said may be what somebody looks for. A long one is put away first."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    return log.open("ab")

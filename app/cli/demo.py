@@ -7,7 +7,7 @@ import base64
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -23,10 +23,9 @@ _USUAL: Final = "ordinary"
 _USUAL_COUNT: Final = 20
 _CONNECTIONS: Final = 16
 _PATIENCE_SECONDS: Final = 60
+_AFTERMATH_SECONDS: Final = 2
 _ACCEPTED: Final = 202
 _OK: Final = 200
-_TABLE_WIDTH: Final = 250
-"""As wide as any row, so that nothing is cut short where the terminal is narrow; it wraps there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +113,13 @@ async def _demonstrate(installation: Installation) -> list[Ended]:
                 return _ended(planned, {"id": "", "status": f"refused ({status})", "error_code": code}, 0)
             return await _until_final(installation, gateway, planned, message["id"], limit)
 
-        ended = await asyncio.gather(*(follow(planned) for planned in batch))
+        reached = await asyncio.gather(*(follow(planned) for planned in batch))
+        # What comes after the expected status must not change it.
+        await asyncio.sleep(_AFTERMATH_SECONDS)
+        ended = [await _read_again(gateway, item) for item in reached]
         _, inbox = await sandbox.call("GET", f"/sandbox/inbox?limit={10 * len(batch)}")
-        received = Counter(str(text["reference"]).partition(".")[0] for text in inbox["messages"])
+        texts = inbox["messages"] if inbox else []
+        received = Counter(str(text["reference"]).partition(".")[0] for text in texts)
     return [
         _ended(
             item.planned,
@@ -141,6 +144,13 @@ async def _until_final(
             message = message or {"id": message_id, "status": "no answer", "error_code": None}
             return _ended(planned, message, seconds)
         await asyncio.sleep(0.2)
+
+
+async def _read_again(gateway: _Client, item: Ended) -> Ended:
+    status, message = await gateway.call("GET", f"/v1/messages/{item.message_id}")
+    if status != _OK:
+        return item
+    return replace(item, status=message["status"], error=message["error_code"])
 
 
 def _document(planned: Planned) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import typer
 
 from app.cli.demo import run_demo
 from app.cli.installation import Installation, install
-from app.settings import unknown_variables
+from app.settings import refuse_unknown
 
 _GLANCE_SECONDS: Final = 0.5
+_INTERRUPTED: Final = 130
 
 
 def register(cli: typer.Typer) -> None:
@@ -29,8 +30,10 @@ def register(cli: typer.Typer) -> None:
 
 def dev(
     once: Annotated[bool, typer.Option("--once", help="Send a demo batch, print what became of it, and stop.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the API; a free one if it is taken.")] = 8080,
-    sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox; a free one if it is taken.")] = 8081,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the API; a free one if it is taken.")] = 8080,
+    sandbox_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of the sandbox; a free one if it is taken.")
+    ] = 8081,
 ) -> None:
     """Run the gateway on this machine: embedded Postgres, API, worker and sandbox."""
     raise typer.Exit(_dev(once=once, port=port, sandbox_port=sandbox_port))
@@ -43,13 +46,10 @@ def test(context: typer.Context) -> None:
 
 
 def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
-    unknown = unknown_variables(os.environ)
-    if unknown:
-        print(f"There are no such settings: {', '.join(unknown)}", file=sys.stderr)
-        return 1
+    refuse_unknown(os.environ)
     interrupts = Interrupts()
     interrupts.listen()
-    directory = Path(os.environ.get("GATEWAY_DATA_DIR", _root() / ".data"))
+    directory = Path(os.environ.get("GATEWAY_DATA_DIR") or _root() / ".data").resolve()
     ports = (0, 0) if once else (port, sandbox_port)
     try:
         with install(
@@ -58,7 +58,8 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
             interrupts.raise_dropped()
             return run_demo(installation) if once else _stay(installation, interrupts)
     except KeyboardInterrupt:
-        return 0
+        # A demo that was cut off has shown nothing.
+        return _INTERRUPTED if once else 0
 
 
 class Interrupts:
@@ -72,6 +73,7 @@ class Interrupts:
         """Take both signals from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
+        sys.unraisablehook = _quiet
 
     def raise_dropped(self) -> None:
         """Raise `KeyboardInterrupt` if one came that nobody felt."""
@@ -83,13 +85,23 @@ class Interrupts:
         raise KeyboardInterrupt
 
 
+def _quiet(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a dropped interrupt, which is remembered; show everything else."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+
+
 def _stay(installation: Installation, interrupts: Interrupts) -> int:
     """Print how to use it and wait for Ctrl-C, or for a process that ends by itself."""
     print(_welcome(installation), flush=True)
     while (ended := installation.children.ended()) is None:
         interrupts.raise_dropped()
+        if not installation.postgres.is_running:
+            print("Postgres has ended; it recovers and starts again.", file=sys.stderr, flush=True)
+            installation.postgres.start()
         time.sleep(_GLANCE_SECONDS)
-    print(f"The {ended.name} process has ended ({ended.exit_code}). The end of {ended.log}:\n{ended.last_lines()}")
+    print(f"The {ended.name} process has ended ({ended.ending}). The end of its log:", file=sys.stderr)
+    print(ended.last_lines(), file=sys.stderr)
     return 1
 
 
@@ -99,7 +111,7 @@ Messaging Gateway is running.
 
   API       {installation.api_url}/v1   (described under {installation.api_url}/docs)
   sandbox   {installation.sandbox_url}   (magic numbers, handset inbox)
-  logs      {installation.directory / "logs"}
+  logs      {installation.logs}
 
 Send a first message; this test key reaches the sandbox only:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -27,7 +28,7 @@ from app.transport import Transport
 _ACCOUNT: Final = "demo"
 _READY_SECONDS: Final = 60
 
-# A newcomer sees every outcome within seconds; whoever sets the variables gets what they ask for.
+# A newcomer sees every outcome within seconds; whoever sets these variables gets what they ask for.
 _HASTE: Final = {
     "GATEWAY_DISPATCH__SEND_DEADLINE_SECONDS": "3",
     "GATEWAY_DISPATCH__CONNECT_SECONDS": "2",
@@ -48,7 +49,9 @@ class Installation:
     sandbox_secret: str = field(repr=False)
     database_url: str
     secret_key: str = field(repr=False)
+    postgres: EmbeddedPostgres
     children: Children
+    logs: Path
     directory: Path
 
 
@@ -63,12 +66,24 @@ def install(
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = f"gateway_once_{os.getpid()}" if throwaway else "gateway"
-    binaries = find_binaries(environment.get("GATEWAY_PG_BIN"))
+    binaries = find_binaries(environment.get("GATEWAY_PG_BIN") or None)
     _say("starting Postgres")
     with EmbeddedPostgres(directory=directory / "postgres", binaries=binaries) as postgres:
+        if postgres.attached and not throwaway:
+            # Two workers on one queue would send each other's messages to their own sandbox.
+            raise EmbeddedPostgresError(f"gateway dev runs already on {directory}. Stop it, or set GATEWAY_DATA_DIR.")
         url = _prepared(postgres, directory, database)
+        logs = directory / "logs" / "once" if throwaway else directory / "logs"
         try:
-            yield from _run(directory, url, port=port, sandbox_port=sandbox_port, environment=environment)
+            yield from _run(
+                postgres,
+                logs,
+                url,
+                directory=directory,
+                port=port,
+                sandbox_port=sandbox_port,
+                environment=environment,
+            )
         finally:
             _say("stopping")
             if throwaway:
@@ -76,12 +91,20 @@ def install(
 
 
 def _run(
-    directory: Path, url: str, *, port: int, sandbox_port: int, environment: Mapping[str, str]
+    postgres: EmbeddedPostgres,
+    logs: Path,
+    url: str,
+    *,
+    directory: Path,
+    port: int,
+    sandbox_port: int,
+    environment: Mapping[str, str],
 ) -> Iterator[Installation]:
     api_port, pretend_port = _free_port(port), _free_port(sandbox_port)
     key, secret = asyncio.run(_test_key(url))
     told = _told(url, directory, api_port, pretend_port)
-    with Children(directory / "logs", {**_HASTE, **environment, **told}) as children:
+    public = {"GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{api_port}"}
+    with Children(logs, {**_HASTE, **public, **environment, **told}) as children:
         installation = Installation(
             api_url=f"http://127.0.0.1:{api_port}",
             sandbox_url=f"http://127.0.0.1:{pretend_port}",
@@ -91,7 +114,9 @@ def _run(
             sandbox_secret=told["GATEWAY_SANDBOX__API_SECRET"],
             database_url=url,
             secret_key=told["GATEWAY_SECRET_KEY"],
+            postgres=postgres,
             children=children,
+            logs=logs,
             directory=directory,
         )
         _say("starting sandbox, API and worker")
@@ -147,12 +172,11 @@ async def _test_key(url: str) -> tuple[str, str]:
 
 
 def _told(url: str, directory: Path, api_port: int, sandbox_port: int) -> dict[str, str]:
-    """Name the settings that only this command can know."""
+    """Name the settings that this command decides, whatever the environment says: what runs where, and its secrets."""
     kept = _kept_secrets(directory / "secrets.json")
     return {
         "GATEWAY_DATABASE_URL": url,
         "GATEWAY_SECRET_KEY": kept["secret_key"],
-        "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
         "GATEWAY_API__HOST": "127.0.0.1",
         "GATEWAY_API__PORT": str(api_port),
         "GATEWAY_SANDBOX__URL": f"http://127.0.0.1:{sandbox_port}",
@@ -172,8 +196,11 @@ def _kept_secrets(file: Path) -> dict[str, str]:
         new.touch(mode=0o600)
         new.write_text(json.dumps({name: secrets.token_urlsafe(32) for name in names}))
         new.replace(file)
-    kept: dict[str, str] = json.loads(file.read_text())
-    return kept
+    try:
+        kept: dict[str, str] = json.loads(file.read_text())
+        return {name: kept[name] for name in names}
+    except (ValueError, KeyError) as error:
+        raise EmbeddedPostgresError(f"{file} is damaged. Remove it, and new secrets are made.") from error
 
 
 async def _wait_until_ready(installation: Installation, started: list[Child]) -> None:
@@ -200,8 +227,10 @@ def _free_port(wanted: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise EmbeddedPostgresError(f"Port {port} cannot be listened on: {error.strerror}.") from error
             taken: int = probe.getsockname()[1]
             if wanted not in {0, taken}:
                 _say(f"port {wanted} is taken, using {taken}")

@@ -14,7 +14,10 @@ _WIDTH_OF_A_FILE: Final = 160
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under their columns."""
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        # What identifies a row is needed whole, to be copied; the rest may fold.
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE).print(table)

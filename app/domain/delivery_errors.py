@@ -110,7 +110,7 @@ CATALOGUE: dict[DeliveryError, DeliveryErrorFacts] = {
     DeliveryError.RATE_LIMITED: _entry(
         Fault.GATEWAY,
         "The provider or carrier received more than it takes at a time.",
-        "Nothing: it is tried again. Lower the sender's rate if it keeps happening.",
+        "It is tried again while it is valid. Lower the sender's rate if it keeps happening.",
         retryable=True,
     ),
     DeliveryError.PROVIDER_CREDENTIALS: _entry(
@@ -126,7 +126,7 @@ CATALOGUE: dict[DeliveryError, DeliveryErrorFacts] = {
     DeliveryError.PROVIDER_UNAVAILABLE: _entry(
         Fault.PROVIDER,
         "The provider could not be reached or did not take the message.",
-        "Nothing: it is tried again until the message expires.",
+        "It was tried several times. Send it again when the provider is back.",
         retryable=True,
     ),
     DeliveryError.PROVIDER_MISSING: _entry(

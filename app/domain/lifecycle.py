@@ -173,7 +173,15 @@ def _deferred(
         hand_over = message.status is MessageStatus.SENDING
         queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
         return with_failure(replace(change, queue=queue), outcome.failure)
-    step = next_step(outcome, tries=tries, expires_at=message.expires_at, now=now, jitter=jitter, policy=policy.retry)
+    step = next_step(
+        outcome,
+        tries=tries,
+        attempts=message.attempts,
+        expires_at=message.expires_at,
+        now=now,
+        jitter=jitter,
+        policy=policy.retry,
+    )
     match step:
         case RetryAt():
             again = Requeue(work=Work.SEND, due_at=step.due_at, tries=step.tries)

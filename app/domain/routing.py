@@ -39,9 +39,18 @@ class GiveUp:
 
 
 def next_step(
-    deferred: Deferred, *, tries: int, expires_at: datetime, now: datetime, jitter: float, policy: RetryPolicy
+    deferred: Deferred,
+    *,
+    tries: int,
+    attempts: int,
+    expires_at: datetime,
+    now: datetime,
+    jitter: float,
+    policy: RetryPolicy,
 ) -> RetryAt | GiveUp:
-    """Decide after a deferred send; `tries` counts earlier ones, `jitter` is random in [0, 1).
+    """Decide after a deferred send; `tries` counts earlier ones, `attempts` all that were started.
+
+    `jitter` is random in [0, 1).
 
     A throttled send (429) costs no try: the provider said that it was not looked at. A wait beyond
     the message's validity ends it now, for the sooner its account knows, the better.
@@ -50,16 +59,18 @@ def next_step(
     used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
     if used >= policy.max_tries:
         return GiveUp(status=MessageStatus.FAILED, error=error)
-    due_at = now + timedelta(seconds=_wait(deferred, used, jitter, policy))
+    due_at = now + timedelta(seconds=_wait(deferred, attempts, jitter, policy))
     if due_at >= expires_at:
         return GiveUp(status=MessageStatus.EXPIRED, error=DeliveryError.EXPIRED)
     return RetryAt(due_at=due_at, tries=used)
 
 
-def _wait(deferred: Deferred, tries: int, jitter: float, policy: RetryPolicy) -> float:
+def _wait(deferred: Deferred, attempts: int, jitter: float, policy: RetryPolicy) -> float:
     asked = deferred.retry_after_seconds
+    floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
     if asked is not None:
-        floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
         return min(max(asked, floor), ceiling)
-    index = min(max(tries, 1), len(policy.delays_seconds)) - 1
-    return jitter * policy.delays_seconds[index]
+    index = min(max(attempts, 1), len(policy.delays_seconds)) - 1
+    wait = jitter * policy.delays_seconds[index]
+    # A throttling provider that names no time is not to be asked again at once, however the dice fall.
+    return max(wait, floor) if deferred.failure.error is DeliveryError.RATE_LIMITED else wait

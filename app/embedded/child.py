@@ -174,12 +174,12 @@ def _no_identity(postgres: Path, directory: Path) -> str:
     if os.geteuid() != 0:
         return (
             f"{postgres} does not run on this machine. Set GATEWAY_PG_BIN to the bin directory of a PostgreSQL 18 "
-            "that does, or GATEWAY_DATABASE_URL to a server of your own."
+            "that does."
         )
     closed = closed_ancestor(directory)
     where = f"; {closed} is closed to other accounts" if closed else ""
     return (
         f"PostgreSQL does not run as root, and neither a user namespace nor another account works for {postgres} "
-        f"with {directory}{where}. Run as an ordinary user, or keep the data outside closed directories, "
-        "or set GATEWAY_DATABASE_URL to a server of your own."
+        f"with {directory}{where}. Run as an ordinary user, or keep the data outside closed directories "
+        "(GATEWAY_DATA_DIR)."
     )

@@ -140,6 +140,11 @@ class EmbeddedPostgres:
         host = quote(str(self._sockets), safe="")
         return f"postgresql+asyncpg://postgres@/{quote(database, safe='')}?host={host}&port={PORT}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server lives, as far as this process can see; false before `start`."""
+        return self._is_running()
+
     def _is_running(self) -> bool:
         if self._attached is not None:
             server = running_server(self._data)
@@ -197,7 +202,9 @@ class EmbeddedPostgres:
 
     def _command(self, postgres: Path, socket_directory: Path) -> list[str]:
         fixed = {"listen_addresses": "", "unix_socket_directories": str(socket_directory), "port": str(PORT)}
-        settings = {"unix_socket_permissions": "0700"} | self._settings | fixed
+        # Terse: the detail of an error repeats the whole row that was refused, numbers and texts included.
+        quiet = {"unix_socket_permissions": "0700", "log_error_verbosity": "terse"}
+        settings = quiet | self._settings | fixed
         return [str(postgres), "-D", str(self._data)] + [
             part for name, value in settings.items() for part in ("-c", f"{name}={value}")
         ]

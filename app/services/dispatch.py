@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import time
@@ -263,7 +264,7 @@ def _assignment(due: DueMessage, change: Change, fence: int, begin_before: float
             recipient=due.recipient,
             body=due.body,
             segments=due.segments,
-            validity_seconds=int((due.state.expires_at - due.now).total_seconds()),
+            validity_seconds=max(1, math.ceil((due.state.expires_at - due.now).total_seconds())),
         ),
     )
 

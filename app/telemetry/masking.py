@@ -57,6 +57,8 @@ _VALUE: Final = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\\".*?\\"|[^\s"'&,;<>
 """A value after its name: quoted, quoted within a quoted text, or bare."""
 
 _SECRETS: Final = (
+    # Postgres repeats the whole row that it refuses in the detail of its error.
+    (re.compile(r"(\bDETAIL:[ \t]*)[^\r\n]+"), rf"\1{HIDDEN}"),
     # Credentials in a URL: scheme://user:password@host.
     (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^\s/?#]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),
     # An Authorization header, whatever its scheme.

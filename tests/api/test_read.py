@@ -173,6 +173,14 @@ async def test_an_ops_key_reads_all_accounts_sends_nothing_and_leaves_a_trace(
     assert {"account": str(account), "limit": 50} in asked
 
 
+async def test_what_an_ops_key_asks_for_in_vain_is_written_down_too(client: httpx.AsyncClient, engine: Engine) -> None:
+    unknown = "0192f3a0-1234-7abc-8def-0123456789ab"
+    answer = await client.get(f"/v1/messages/{unknown}", headers=basic(await ops_key(engine)))
+    assert answer.status_code == 404
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT detail ->> 'message_id' FROM audit_events")) == unknown
+
+
 async def test_only_an_ops_key_may_ask_by_account(client: httpx.AsyncClient, test_key: dict[str, str]) -> None:
     answer = await client.get(
         "/v1/messages", headers=test_key, params={"account": "0192f3a0-1234-7abc-8def-0123456789ab"}

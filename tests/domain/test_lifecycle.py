@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.change import EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import begin, report, rescue, resolve
+from app.domain.lifecycle import begin, report, rescue, resolve, settle
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee
 from app.domain.provider import Deferred, SendOutcome
 from app.domain.status import IllegalTransition, MessageStatus
@@ -230,3 +230,16 @@ def test_a_report_on_a_canceled_message_is_stored_and_changes_nothing() -> None:
     message = replace(message, status=MessageStatus.CANCELED)
     change = report(message, attempt, said(MessageStatus.DELIVERED))
     assert (change.status, change.event.reason) == (MessageStatus.CANCELED, EventReason.CANCELED)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "jitter", "waited"), [(0, 0.0, 1.0), (0, 0.9, 1.0), (2, 0.5, 7.5), (9, 0.5, 150.0)]
+)
+def test_a_provider_that_throttles_without_a_time_is_asked_less_and_less_often(
+    attempts: int, jitter: float, waited: float
+) -> None:
+    message, attempt = sending(replace(QUEUED, attempts=attempts))
+    change = settle(
+        message, attempt, Deferred(failure=THROTTLED), fence=7, tries=0, now=NOW, jitter=jitter, policy=POLICY
+    )
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0)

@@ -121,6 +121,16 @@ async def test_a_stale_message_expires_at_the_claim(
     assert (stored["status"], stored["error_code"], stored["queue"]) == ("expired", "expired", [])
 
 
+async def test_a_message_in_its_last_second_is_still_worth_a_whole_one(
+    dispatcher: Dispatcher, accept: Accept, engine: Engine
+) -> None:
+    await accept()
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE messages SET expires_at = now() + interval '0.5 seconds'"))
+    [assignment] = await dispatcher.claim(limit=1)
+    assert assignment.send.validity_seconds == 1
+
+
 async def test_a_lost_workers_message_is_rescued_and_ends_unconfirmed_without_evidence(
     dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State
 ) -> None:

@@ -30,6 +30,10 @@ from tests.telemetry.canaries import HIDDEN, KEY, KEY_SECRET
         ("Config(auth_token='a b', body=\"it's\", url='x')", "Config(auth_token=[hidden], body=[hidden], url='x')"),
         ('{"to":"x","text":"hello there","n":1}', '{"to":"x","text":[hidden],"n":1}'),
         ('"{\\"body\\": \\"hello there\\"}"', '"{\\"body\\": [hidden]}"'),
+        (
+            "x\nDETAIL:  Failing row contains (01a2, +15557654321, a text, gsm-7).\nz",
+            "x\nDETAIL:  [hidden]\nz",
+        ),
         ("Send(body=None, context=x)", "Send(body=None, context=x)"),
         (
             "/v1/webhooks/p/0192f7c4-5b6a-7def-8123-456789abcdef.1.AbCdEfGhIjKlMnOpQrSt-_",
