@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import structlog
 
-from app.store.databases import drop_database
 from app.store.engine import Engine, create_engine
-from tests.support.databases import empty_copy, migrated_template
+from tests.support.databases import drop, empty_copy, migrated_template
 from tests.support.postgres import running_server
 
 # Plain lines: rendering a trace in colour takes longer than the test that provokes it.
@@ -54,7 +52,7 @@ def template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated database to copy from."""
     name = asyncio.run(migrated_template(postgres_url))
     yield name
-    asyncio.run(_drop(postgres_url, name))
+    asyncio.run(drop(postgres_url, name))
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +60,7 @@ def shared_database_url(postgres_url: str, template: str) -> Iterator[str]:
     """A migrated database that tests share, each after emptying it."""
     url, name = asyncio.run(empty_copy(postgres_url, template))
     yield url
-    asyncio.run(_drop(postgres_url, name))
+    asyncio.run(drop(postgres_url, name))
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def own_database_url(postgres_url: str, template: str) -> Iterator[str]:
     """A migrated database for one test with processes of its own."""
     url, name = asyncio.run(empty_copy(postgres_url, template))
     yield url
-    asyncio.run(_drop(postgres_url, name))
+    asyncio.run(drop(postgres_url, name))
 
 
 @pytest.fixture(scope="session")
@@ -93,15 +91,3 @@ EMPTY = """
 TRUNCATE accounts, api_keys, senders, messages, attempts, status_events, dispatch_queue, idempotency_keys,
     webhook_digests, inbound_references, webhook_receipts, orphan_reports, audit_events
 """
-
-
-async def _drop(server_url: str, name: str) -> None:
-    server = create_engine(server_url, application="tests")
-    await drop_database(server, name)
-    await server.dispose()
-
-
-@pytest.fixture
-def data_directory(tmp_path: Path) -> Path:
-    """Somewhere for `gateway dev` to keep its data."""
-    return tmp_path / "data"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
+from app.services.identity import new_id
 from app.store.databases import drop_database
 from app.store.engine import Engine, create_engine, transaction
 from app.store.schema import check, downgrade, known_revisions, migrate, present_revision, unreadiness
@@ -83,8 +84,9 @@ async def test_status_events_are_append_only(engine: Engine) -> None:
         await connection.execute(
             text(
                 "INSERT INTO status_events (message_id, sequence, source, status, applied) "
-                "VALUES (uuidv7(), 1, 'api', 'queued', true)"
-            )
+                "VALUES (:id, 1, 'api', 'queued', true)"
+            ),
+            {"id": new_id()},
         )
     for change in ("UPDATE status_events SET status = 'delivered'", "DELETE FROM status_events"):
         with pytest.raises(Exception, match="append-only"):

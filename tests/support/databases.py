@@ -7,7 +7,7 @@ import os
 
 from sqlalchemy.engine import make_url
 
-from app.store.databases import ensure_database
+from app.store.databases import drop_database, ensure_database
 from app.store.engine import create_engine
 from app.store.schema import migrate
 
@@ -29,6 +29,13 @@ async def empty_copy(server_url: str, template: str | None) -> tuple[str, str]:
     name = f"gateway_test_{os.getpid()}_{next(_numbers)}"
     await _make(server_url, name, template=template)
     return database_url(server_url, name), name
+
+
+async def drop(server_url: str, name: str) -> None:
+    """Remove a database that was made here."""
+    server = create_engine(server_url, application="tests")
+    await drop_database(server, name)
+    await server.dispose()
 
 
 def database_url(server_url: str, name: str) -> str:
