@@ -41,7 +41,7 @@ def test_without_a_given_directory_the_installed_wheel_is_used_unimported() -> N
 
 def test_programs_that_do_not_run_are_refused_with_advice(tmp_path: Path) -> None:
     binaries = programs(tmp_path / "bin", "exit 127", "initdb", "postgres", "pg_ctl")
-    with pytest.raises(EmbeddedPostgresError, match=r"GATEWAY_(PG_BIN|DATABASE_URL)"):
+    with pytest.raises(EmbeddedPostgresError, match=r"GATEWAY_(PG_BIN|DATA_DIR)"):
         EmbeddedPostgres(directory=tmp_path / "postgres", binaries=binaries).start()
 
 
