@@ -26,6 +26,12 @@ _STATE: Final = """
 """
 _TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
 _ATTEMPT: Final = "a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id"
+_WITH_NEWEST_ATTEMPT: Final = f"""
+    SELECT {_STATE}, {_ATTEMPT}, q.tries
+    FROM dispatch_queue AS q
+    JOIN messages AS m ON m.id = q.message_id
+    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+"""
 
 _DUE: Final = text(
     f"""
@@ -39,10 +45,7 @@ _DUE: Final = text(
 
 _UNRESOLVED: Final = text(
     f"""
-    SELECT {_STATE}, {_ATTEMPT}, q.tries
-    FROM dispatch_queue AS q
-    JOIN messages AS m ON m.id = q.message_id
-    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    {_WITH_NEWEST_ATTEMPT}
     WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now()
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
@@ -51,25 +54,20 @@ _UNRESOLVED: Final = text(
 
 _LEFT_BEHIND: Final = text(
     f"""
-    SELECT {_STATE}, {_ATTEMPT}, q.tries
-    FROM dispatch_queue AS q
-    JOIN messages AS m ON m.id = q.message_id
-    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    {_WITH_NEWEST_ATTEMPT}
     WHERE q.leased_until < now()
     ORDER BY q.leased_until LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
     """  # noqa: S608 - constants of this module
 )
 
+# This one waits, so it locks in the reports' order: the message first, the queue row when it is written.
 _LEASED: Final = text(
     f"""
-    SELECT {_STATE}, {_ATTEMPT}, q.tries
-    FROM dispatch_queue AS q
-    JOIN messages AS m ON m.id = q.message_id
-    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    {_WITH_NEWEST_ATTEMPT}
     WHERE q.leased_until IS NOT NULL AND a.phase = 'started' AND a.fence = ANY(:fences)
     ORDER BY m.id
-    FOR UPDATE OF q, m, a
+    FOR UPDATE OF m, a
     """  # noqa: S608 - constants of this module
 ).bindparams(bindparam("fences", type_=ARRAY(BigInteger)))
 
