@@ -31,7 +31,7 @@ _WITH_NEWEST_ATTEMPT: Final = f"""
     FROM dispatch_queue AS q
     JOIN messages AS m ON m.id = q.message_id
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
-"""
+"""  # noqa: S608 - constants of this module
 
 _DUE: Final = text(
     f"""
@@ -49,7 +49,7 @@ _UNRESOLVED: Final = text(
     WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now()
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
-    """  # noqa: S608 - constants of this module
+    """
 )
 
 _LEFT_BEHIND: Final = text(
@@ -58,7 +58,7 @@ _LEFT_BEHIND: Final = text(
     WHERE q.leased_until < now()
     ORDER BY q.leased_until LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
-    """  # noqa: S608 - constants of this module
+    """
 )
 
 # This one waits, so it locks in the reports' order: the message first, the queue row when it is written.
@@ -68,7 +68,7 @@ _LEASED: Final = text(
     WHERE q.leased_until IS NOT NULL AND a.phase = 'started' AND a.fence = ANY(:fences)
     ORDER BY m.id
     FOR UPDATE OF m, a
-    """  # noqa: S608 - constants of this module
+    """
 ).bindparams(bindparam("fences", type_=ARRAY(BigInteger)))
 
 _SENT_OUT: Final = text(
