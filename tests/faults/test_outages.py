@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +11,10 @@ import pytest
 from app.domain.change import EventReason
 from app.domain.message import AttemptPhase
 from app.sandbox.magic import Scenario
-from app.store.engine import Engine, create_engine
+from app.store.engine import Engine
 from tests.conftest import FULL
 from tests.support.batches import mixed, of, ordinary, shortfalls
-from tests.support.gateway import Tenant, tenant
+from tests.support.gateway import Tenant
 from tests.support.invariants import violations
 from tests.support.load import Load
 from tests.support.observation import count, settled, until
@@ -24,19 +23,6 @@ from tests.support.processes import Fleet
 pytestmark = pytest.mark.fault
 
 _TRIED: Final = "SELECT count(DISTINCT message_id) FROM attempts WHERE phase = 'not_sent'"
-
-
-@pytest.fixture
-async def engine(own_database_url: str) -> AsyncIterator[Engine]:
-    """The database of this test's own processes."""
-    engine = create_engine(own_database_url, application="tests")
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-async def shop(engine: Engine) -> Tenant:
-    return await tenant(engine)
 
 
 async def kill_api(fleet: Fleet, load: Load, *, times: int) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,10 @@ from app.domain.change import EventReason
 from app.domain.message import DeliveryGuarantee
 from app.domain.status import MessageStatus
 from app.sandbox.magic import Scenario
-from app.store.engine import Engine, create_engine
+from app.store.engine import Engine
 from tests.conftest import FULL
 from tests.support.batches import BOTH_GUARANTEES, mixed, of, shortfalls, shortfalls_after_kills
-from tests.support.gateway import Tenant, tenant
+from tests.support.gateway import Tenant
 from tests.support.invariants import violations
 from tests.support.load import Load
 from tests.support.observation import count, duplicates, settled, until
@@ -34,19 +33,6 @@ LOAD_SECONDS: Final = 40.0 if FULL else 9.0
 LEASED: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until IS NOT NULL"
 IN_FLIGHT: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until > now() + interval '3 seconds'"
 """Sends before their deadline: it ends three seconds before the lease."""
-
-
-@pytest.fixture
-async def engine(own_database_url: str) -> AsyncIterator[Engine]:
-    """The database of this test's own processes."""
-    engine = create_engine(own_database_url, application="tests")
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-async def shop(engine: Engine) -> Tenant:
-    return await tenant(engine)
 
 
 async def kill_workers(fleet: Fleet, engine: Engine, load: Load) -> None:
