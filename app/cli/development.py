@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -63,7 +64,11 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM, remembered: Python drops what is raised in the hooks of a fork or in a finaliser."""
+    """Ctrl-C and SIGTERM, remembered: Python drops what is raised in the hooks of a fork or in a finaliser.
+
+    An interrupt cuts whatever runs at that moment, such as an event loop in its own constructor. What Python has
+    to say about such halves while all of it is torn down is noise to whoever pressed Ctrl-C.
+    """
 
     def __init__(self) -> None:
         """None has come yet."""
@@ -73,7 +78,7 @@ class Interrupts:
         """Take both signals from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
-        sys.unraisablehook = _quiet
+        sys.unraisablehook = self._show_unraisable
 
     def raise_dropped(self) -> None:
         """Raise `KeyboardInterrupt` if one came that nobody felt."""
@@ -82,13 +87,13 @@ class Interrupts:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._came = True
+        warnings.simplefilter("ignore")
         raise KeyboardInterrupt
 
-
-def _quiet(unraisable: sys.UnraisableHookArgs) -> None:
-    """Say nothing of a dropped interrupt, which is remembered; show everything else."""
-    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
+    def _show_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Show what was dropped, unless it is the interrupt itself, which is remembered, or comes of it."""
+        if not self._came:
+            sys.__unraisablehook__(unraisable)
 
 
 def _stay(installation: Installation, interrupts: Interrupts) -> int:

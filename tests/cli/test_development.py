@@ -6,6 +6,9 @@ import os
 import signal
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,20 +37,52 @@ class Finalised:
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_an_interrupt_that_python_drops_is_remembered() -> None:
+class HalfMade:
+    """Breaks when it is finalised, as an event loop does that was cut in its constructor."""
+
+    def __del__(self) -> None:
+        warnings.warn("unclosed", ResourceWarning, stacklevel=1)
+        raise AttributeError("_debug")
+
+
+@contextmanager
+def listening() -> Iterator[Interrupts]:
     before, hook = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)], sys.unraisablehook
     interrupts = Interrupts()
-    interrupts.listen()
-    try:
+    with warnings.catch_warnings():
+        interrupts.listen()
+        try:
+            yield interrupts
+        finally:
+            for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+                signal.signal(number, handler)
+            sys.unraisablehook = hook
+
+
+def test_an_interrupt_that_python_drops_is_remembered() -> None:
+    with listening() as interrupts:
         interrupts.raise_dropped()
         finalised = Finalised()
         del finalised
         with pytest.raises(KeyboardInterrupt):
             interrupts.raise_dropped()
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
+
+
+def test_what_an_interrupt_cut_in_half_is_torn_down_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    with listening():
+        broken = HalfMade()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        del broken
+    assert capfd.readouterr().err == ""
+
+
+def test_what_breaks_without_an_interrupt_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with listening():
+        warnings.simplefilter("ignore")
+        broken = HalfMade()
+        del broken
+    assert "AttributeError: _debug" in capfd.readouterr().err
 
 
 def test_a_variable_that_is_no_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
