@@ -26,16 +26,21 @@ STATUSES: Final[dict[ErrorCode, int]] = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.WEBHOOK_SIGNATURE_INVALID: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.SENDER_NOT_OWNED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.REQUEST_TIMEOUT: 408,
+    ErrorCode.NOT_CANCELABLE: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.VALIDATION_FAILED: 422,
     ErrorCode.RECIPIENT_INVALID: 422,
     ErrorCode.DESTINATION_NOT_ALLOWED: 422,
-    ErrorCode.SENDER_NOT_FOUND: 422,
     ErrorCode.MESSAGE_TOO_LONG: 422,
     ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.QUEUE_FULL: 429,
+    ErrorCode.HEADERS_TOO_LARGE: 431,
     ErrorCode.INTERNAL_ERROR: 500,
     ErrorCode.TEMPORARILY_UNAVAILABLE: 503,
 }
@@ -65,6 +70,7 @@ def problem(refusal: Refusal) -> Response:
             }
             for error in refusal.errors
         ],
+        **({"message_status": refusal.message_status} if refusal.message_status else {}),
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
     }
     headers = {}

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.status import MessageStatus
+
 
 class ErrorCode(StrEnum):
     """The closed set of refusals; the value is the stable code in the API."""
@@ -21,15 +23,20 @@ class ErrorCode(StrEnum):
     WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    SENDER_NOT_OWNED = "sender-not-owned"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    REQUEST_TIMEOUT = "request-timeout"
+    NOT_CANCELABLE = "not-cancelable"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     VALIDATION_FAILED = "validation-failed"
     RECIPIENT_INVALID = "recipient-invalid"
     DESTINATION_NOT_ALLOWED = "destination-not-allowed"
-    SENDER_NOT_FOUND = "sender-not-found"
     MESSAGE_TOO_LONG = "message-too-long"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    RATE_LIMITED = "rate-limited"
+    QUEUE_FULL = "queue-full"
+    HEADERS_TOO_LARGE = "headers-too-large"
     INTERNAL_ERROR = "internal-error"
     TEMPORARILY_UNAVAILABLE = "temporarily-unavailable"
 
@@ -43,15 +50,20 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.WEBHOOK_SIGNATURE_INVALID: "The webhook does not prove where it comes from",
     ErrorCode.FORBIDDEN: "This key may not do that",
     ErrorCode.NOT_FOUND: "There is nothing here",
+    ErrorCode.SENDER_NOT_OWNED: "The account does not own this sender",
     ErrorCode.METHOD_NOT_ALLOWED: "This method is not offered here",
+    ErrorCode.REQUEST_TIMEOUT: "The body did not arrive in time",
+    ErrorCode.NOT_CANCELABLE: "The message can no longer be canceled",
     ErrorCode.PAYLOAD_TOO_LARGE: "The body is too large",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
     ErrorCode.VALIDATION_FAILED: "Some fields are not acceptable",
     ErrorCode.RECIPIENT_INVALID: "The recipient is not a number that can be texted",
     ErrorCode.DESTINATION_NOT_ALLOWED: "Numbers of this kind are not texted",
-    ErrorCode.SENDER_NOT_FOUND: "The account has no such sender",
     ErrorCode.MESSAGE_TOO_LONG: "The text has too many segments",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key was used for another request",
+    ErrorCode.RATE_LIMITED: "Too many requests at once",
+    ErrorCode.QUEUE_FULL: "Too many messages of this account are waiting",
+    ErrorCode.HEADERS_TOO_LARGE: "The headers are too large",
     ErrorCode.INTERNAL_ERROR: "The gateway made a mistake",
     ErrorCode.TEMPORARILY_UNAVAILABLE: "The gateway cannot answer right now",
 }
@@ -80,10 +92,15 @@ class Refusal(Exception):
         *,
         errors: tuple[FieldError, ...] = (),
         retry_after_seconds: int | None = None,
+        message_status: MessageStatus | None = None,
     ) -> None:
-        """Take the code, a sentence on what is wrong and what to do, and the fields concerned."""
+        """Take the code, a sentence on what is wrong and what to do, and the fields concerned.
+
+        `message_status` is where the message stands that the request was about.
+        """
         super().__init__(code)
         self.code = code
         self.detail = detail
         self.errors = errors
         self.retry_after_seconds = retry_after_seconds
+        self.message_status = message_status

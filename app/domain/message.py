@@ -71,7 +71,14 @@ class NewMessage:
     """What its rate is counted by: the sender, or the account for test messages."""
 
     test: bool
+    send_at: datetime | None
+    """When it is to be sent; None for as soon as may be."""
+
+    expires_at: datetime | None
+    """Until when it is worth sending, where its caller named a moment."""
+
     validity_seconds: int
+    """How long it is worth sending from its time on, where its caller named no moment."""
 
 
 @dataclass(frozen=True, kw_only=True)

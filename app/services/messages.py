@@ -119,6 +119,8 @@ class Messages:
                 provider=route.provider,
                 lane=route.lane,
                 test=caller.mode is KeyMode.TEST,
+                send_at=None,
+                expires_at=None,
                 validity_seconds=command.validity_seconds or self._validity_seconds,
             )
             expiry = await insert_messages(connection, [message])
@@ -189,8 +191,8 @@ async def _route(connection: Connection, caller: Caller, account_id: UUID, addre
             "`from` is not one of your account's senders. `gateway senders list` shows them, "
             "`gateway senders add` adds one; a test key may send from any."
         )
-        error = FieldError(pointer="/from", code="sender-not-found", detail=detail)
-        raise Refusal(ErrorCode.SENDER_NOT_FOUND, detail, errors=(error,))
+        error = FieldError(pointer="/from", code="sender-not-owned", detail=detail)
+        raise Refusal(ErrorCode.SENDER_NOT_OWNED, detail, errors=(error,))
     return Route(provider=sender.provider, lane=sender.id)
 
 
@@ -225,6 +227,7 @@ def _as_accepted(message: NewMessage, expires_at: datetime) -> StoredMessage:
         attempts=0,
         provider=message.provider,
         error_code=None,
+        send_at=message.send_at,
         updated_at=created_at(message.id),
         sent_at=None,
         final_at=None,

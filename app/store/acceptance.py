@@ -72,7 +72,7 @@ _INSERT: Final = text(
         INSERT INTO status_events (message_id, sequence, source, status, applied)
         SELECT id, 1, 'api', 'queued', true FROM accepted
     ), queue AS (
-        INSERT INTO dispatch_queue (message_id, lane) SELECT id, lane FROM accepted
+        INSERT INTO dispatch_queue (message_id, account_id, lane) SELECT id, account_id, lane FROM accepted
     )
     SELECT id, expires_at FROM message
     """

@@ -38,6 +38,7 @@ class StoredMessage:
     attempts: int
     provider: str | None
     error_code: str | None
+    send_at: datetime | None
     updated_at: datetime
     sent_at: datetime | None
     final_at: datetime | None

@@ -74,6 +74,7 @@ CREATE TABLE messages (
     possible_duplicate boolean NOT NULL DEFAULT false,
     provider text,
     error_code text,
+    send_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT now(),
     sent_at timestamptz,
     final_at timestamptz,
@@ -147,6 +148,7 @@ CREATE SEQUENCE fence;
 -- The queue is small and churns: vacuum it early, and leave room for updates in place.
 CREATE TABLE dispatch_queue (
     message_id uuid PRIMARY KEY,
+    account_id uuid NOT NULL,
     lane uuid NOT NULL,
     priority smallint NOT NULL DEFAULT 0,
     work text NOT NULL DEFAULT 'send' CONSTRAINT dispatch_queue_work_check CHECK (work IN ('send', 'resolve')),

@@ -110,7 +110,7 @@ async def test_a_hundred_identical_requests_at_once_make_one_message(
 async def test_a_refused_request_does_not_use_its_key_up(client: httpx.AsyncClient, live_key: dict[str, str]) -> None:
     headers = {**live_key, "idempotency-key": "order-7"}
     refused = await client.post("/v1/messages", headers=headers, json={**LIVE, "from": "+12025550199"})
-    assert refused.json()["code"] == "sender-not-found"
+    assert refused.json()["code"] == "sender-not-owned"
     assert (await client.post("/v1/messages", headers=headers, json=LIVE)).status_code == 202
 
 
@@ -140,7 +140,7 @@ async def test_a_live_key_needs_one_of_its_accounts_senders(
     accepted = await client.post("/v1/messages", headers=live_key, json=LIVE)
     assert (accepted.status_code, accepted.json()["test"]) == (202, False)
     refused = await client.post("/v1/messages", headers=live_key, json={**LIVE, "from": "+15551234567"})
-    assert (refused.status_code, refused.json()["code"]) == (422, "sender-not-found")
+    assert (refused.status_code, refused.json()["code"]) == (403, "sender-not-owned")
     assert refused.json()["errors"][0]["pointer"] == "/from"
 
 
