@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
@@ -18,6 +18,7 @@ from app.providers import discover
 from app.sandbox.config import SandboxConfig
 from app.services.administration import Administration
 from app.services.authentication import Authenticator
+from app.services.cancellation import Cancellation
 from app.services.dispatch import DispatchConfig, Dispatcher
 from app.services.maintenance import Maintenance
 from app.services.messages import SANDBOX, Messages
@@ -26,6 +27,9 @@ from app.services.webhooks import WebhookIntake
 from app.settings import DELIMITER, PREFIX, Settings, SettingsError
 from app.store.engine import Engine, create_engine
 from app.transport import Transport
+
+API_WRITING_CONNECTIONS: Final = 6
+"""Two batches of messages and two of webhooks on their way, and a notification for each kind."""
 
 Adapters = dict[str, ProviderAdapter[Any]]
 
@@ -41,8 +45,8 @@ class WorkerContext:
     maintenance: Maintenance
 
 
-def build_engine(settings: Settings, application: str) -> Engine:
-    """Make the process's engine."""
+def build_engine(settings: Settings, application: str, *, pool_size: int | None = None) -> Engine:
+    """Make an engine of the process, with as many connections as the settings say."""
     url = settings.database_url.get_secret_value()
     scheme, separator, rest = url.partition("://")
     if separator and scheme in {"postgres", "postgresql"}:
@@ -51,7 +55,7 @@ def build_engine(settings: Settings, application: str) -> Engine:
     return create_engine(
         url,
         application=application,
-        pool_size=database.pool_size,
+        pool_size=pool_size or database.pool_size,
         statement_seconds=database.statement_seconds,
         acquire_seconds=database.acquire_seconds,
     )
@@ -82,12 +86,16 @@ def build_adapters(settings: Settings) -> Adapters:
 def build_api(settings: Settings) -> ApiContext:
     """Put together what the API works with."""
     engine = build_engine(settings, "api")
+    # Reads that wait for each other must not keep acknowledgements waiting.
+    writing = build_engine(settings, "api-writing", pool_size=API_WRITING_CONNECTIONS)
     return ApiContext(
         engine=engine,
+        writing=writing,
         authenticator=Authenticator(engine),
-        messages=Messages(engine, validity_seconds=settings.messages.validity_seconds),
+        cancellation=Cancellation(engine),
+        messages=Messages(engine, writing, validity_seconds=settings.messages.validity_seconds),
         webhooks=WebhookIntake(
-            engine,
+            writing,
             build_adapters(settings),
             secret=_secret(settings),
             unique_for=timedelta(days=settings.retention.webhook_digest_days),

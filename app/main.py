@@ -13,12 +13,12 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from app import telemetry
-from app.api import description, health, messages, problems, webhooks
+from app.api import description, health, messages, problems, sending, webhooks
 from app.api.middleware import HeadAsGet, RequestLog, VersionPrefix
 from app.bootstrap import build_api
 from app.settings import Settings
 
-_ROUTERS: Final = (messages.router, webhooks.router, health.router)
+_ROUTERS: Final = (sending.router, messages.router, webhooks.router, health.router)
 _DESCRIPTION: Final = "Send SMS through any provider, and know what became of each message."
 
 
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        await context.engine.dispose()
+        await context.aclose()
 
     app = FastAPIOffline(
         title="Messaging Gateway",

@@ -16,8 +16,7 @@ from app import telemetry
 from app.bootstrap import WorkerContext, build_worker
 from app.services.dispatch import Assignment, Result
 from app.settings import DispatchSettings, Settings
-from app.store import acceptance
-from app.store import webhooks as receipts
+from app.store import acceptance, intake
 from app.store.engine import StoreUnavailable
 from app.store.notifications import listen
 
@@ -142,7 +141,7 @@ class Worker:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
     async def _listen(self) -> None:
-        events = {acceptance.WAKE_CHANNEL: self._wake_dispatch, receipts.WAKE_CHANNEL: self._wake_receipts}
+        events = {acceptance.WAKE_CHANNEL: self._wake_dispatch, intake.WAKE_CHANNEL: self._wake_receipts}
         await listen(self._context.engine, list(events), lambda channel: events[channel].set())
 
     async def _drain(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.services.authentication import Authenticator
+from app.services.cancellation import Cancellation
 from app.services.messages import Messages
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
@@ -17,10 +18,23 @@ class ApiContext:
     """The services behind the API, and its public address."""
 
     engine: Engine
+    """To read with."""
+
+    writing: Engine
+    """To write with what is acknowledged, each statement by itself."""
+
     authenticator: Authenticator
     messages: Messages
+    cancellation: Cancellation
     webhooks: WebhookIntake
     public_url: str
+
+    async def aclose(self) -> None:
+        """Say what is left to be said, and let the connections go."""
+        await self.messages.aclose()
+        await self.webhooks.aclose()
+        await self.engine.dispose()
+        await self.writing.dispose()
 
 
 def context(request: Request) -> ApiContext:

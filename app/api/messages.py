@@ -1,4 +1,4 @@
-"""The messages resource: send, list, read, and the history of each."""
+"""The messages resource: list, read, the history of each, and cancel. Sending is in `sending`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.authentication import authenticate
-from app.api.body import read_model
 from app.api.context import context
-from app.api.description import body_of, problems
+from app.api.description import problems
 from app.api.paging import ListQuery, read_cursor, write_cursor
 from app.api.schemas import (
+    JSON_OPTIONS,
     EventList,
     MessagePage,
-    MessageRequest,
     MessageView,
     event_document,
     message_document,
@@ -27,56 +26,18 @@ from app.domain.credentials import Scope
 from app.domain.errors import ErrorCode, Refusal
 from app.services.authentication import Caller
 from app.services.identity import new_id
-from app.services.messages import SendCommand
 from app.store.accounts import add_audit_event
 from app.store.engine import Connection, transaction
 from app.store.messages import StoredMessage, get_message, list_events, list_messages
 
 router: Final = APIRouter(prefix="/v1/messages", tags=["messages"])
-_JSON_OPTIONS: Final = orjson.OPT_UTC_Z
-_KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})', re.ASCII)
 _ID_LENGTH: Final = 36
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
-_KEY_HEADER: Final[dict[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "maxLength": 255},
-    "description": "Repeat a request safely: the same key and body give the first answer again.",
-}
-_ACCEPTED: Final[dict[str, Any]] = {
-    "headers": {
-        "Location": {"schema": {"type": "string"}, "description": "Where the message can be read."},
-        "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "`true` for an earlier answer."},
-    }
-}
 _PAGE: Final[dict[str, Any]] = {
     "headers": {"Link": {"schema": {"type": "string"}, "description": 'The next page, as `rel="next"` (RFC 8288).'}}
 }
-
-
-@router.post(
-    "",
-    status_code=202,
-    operation_id="send_message",
-    summary="Send a message",
-    response_model=MessageView,
-    responses={202: _ACCEPTED, **problems(400, 401, 403, 413, 415, 422, 503)},
-    openapi_extra={**body_of(MessageRequest), "parameters": [_KEY_HEADER]},
-)
-async def send(request: Request, caller: CallerOf) -> Response:
-    """Accept a message: it is stored for good when this answers, and sent right afterwards."""
-    caller.require(Scope.MESSAGES_WRITE)
-    key = _idempotency_key(request)
-    asked = await read_model(request, MessageRequest)
-    acceptance = await context(request).messages.accept(caller, _command(asked), key)
-    response = _json(message_document(acceptance.message), status=202)
-    response.headers["location"] = f"/v1/messages/{acceptance.message.id}"
-    if acceptance.replayed:
-        response.headers["idempotent-replayed"] = "true"
-    return response
 
 
 @router.get(
@@ -134,14 +95,38 @@ async def events(request: Request, caller: CallerOf, message_id: str) -> Respons
     return _json({"data": [event_document(event) for event in history]})
 
 
+@router.post(
+    "/{message_id}/cancel",
+    operation_id="cancel_message",
+    summary="Cancel a message",
+    response_model=MessageView,
+    responses=problems(401, 403, 404, 409, 503),
+)
+async def cancel(request: Request, caller: CallerOf, message_id: str) -> Response:
+    """Take a message back while it is scheduled, held or queued; once a worker has it, the answer is 409.
+
+    Where a second copy waited, the message ends `unconfirmed`: the first one may have left.
+    """
+    caller.require(Scope.MESSAGES_WRITE)
+    return _json(message_document(await context(request).cancellation.cancel(caller, _identifier(message_id))))
+
+
 async def _found(connection: Connection, caller: Caller, message_id: str) -> StoredMessage:
     caller.require(Scope.MESSAGES_READ, Scope.OPS_READ)
-    message = None
-    if _UUID.fullmatch(message_id):
-        message = await get_message(connection, UUID(message_id), account_id=_account(caller, None))
+    message = await get_message(connection, _identifier(message_id), account_id=_account(caller, None))
     if message is None:
-        raise Refusal(ErrorCode.NOT_FOUND, "Your account has no message with this id.")
+        raise _unknown()
     return message
+
+
+def _identifier(text: str) -> UUID:
+    if _UUID.fullmatch(text) is None:
+        raise _unknown()
+    return UUID(text)
+
+
+def _unknown() -> Refusal:
+    return Refusal(ErrorCode.NOT_FOUND, "Your account has no message with this id.")
 
 
 def _account(caller: Caller, asked: UUID | None) -> UUID | None:
@@ -161,23 +146,5 @@ async def _audit(request: Request, caller: Caller, action: str, detail: dict[str
         await add_audit_event(connection, event_id=new_id(), key_id=caller.key_id, action=action, detail=detail)
 
 
-def _idempotency_key(request: Request) -> str | None:
-    """Read the key as the IETF draft writes it (a quoted string) or bare; raises `idempotency-key-invalid`."""
-    headers = request.headers.getlist("idempotency-key")
-    if not headers:
-        return None
-    match = _KEY.fullmatch(headers[0]) if len(headers) == 1 else None
-    if match is None:
-        raise Refusal(
-            ErrorCode.IDEMPOTENCY_KEY_INVALID,
-            "Send one key of 1 to 255 printable ASCII characters: in quotes, or bare without spaces.",
-        )
-    return match[1] or match[2]
-
-
-def _command(asked: MessageRequest) -> SendCommand:
-    return SendCommand(**{name: getattr(asked, name) for name in MessageRequest.model_fields})
-
-
-def _json(document: dict[str, Any], status: int = 200) -> Response:
-    return Response(orjson.dumps(document, option=_JSON_OPTIONS), status_code=status, media_type="application/json")
+def _json(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document, option=JSON_OPTIONS), media_type="application/json")

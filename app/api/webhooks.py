@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from app.api.body import WEBHOOK_LIMIT, read_bytes
 from app.api.context import context
 from app.api.description import problems
+from app.api.raw_route import RawRoute
 from app.domain.http import WebhookRequest
 
-router: Final = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router: Final = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=RawRoute)
 _PATHS: Final = (
     ("/{provider}", "receive_webhook"),
     ("/{provider}/status", "receive_status_webhook"),
@@ -22,11 +23,16 @@ _PATHS: Final = (
 
 async def receive(request: Request) -> Response:
     """Keep a provider's webhook and acknowledge it; it is applied afterwards."""
+    intake = context(request).webhooks
+    asked = request.path_params
+    sender = intake.recognise(asked["provider"], request.method, asked.get("token"))
     body = await read_bytes(request, limit=WEBHOOK_LIMIT)
-    reply = await context(request).webhooks.receive(
-        request.path_params["provider"], _as_signed(request, body), request.path_params.get("token")
-    )
-    return Response(reply.body, status_code=reply.status, media_type=reply.content_type)
+    kept = await intake.receive(sender, _as_signed(request, body))
+    fields = request.scope["gateway.log"]
+    fields.update(provider=sender.provider, receipt_id=str(kept.receipt_id), repeat=kept.repeat)
+    if sender.attempt is not None:
+        fields["message_id"] = str(sender.attempt.message_id)
+    return Response(kept.reply.body, status_code=kept.reply.status, media_type=kept.reply.content_type)
 
 
 for path, operation_id in _PATHS:

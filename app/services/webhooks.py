@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from app.domain.attempt_token import read_token
 from app.domain.errors import ErrorCode, Refusal
@@ -16,9 +18,11 @@ from app.domain.provider import (
     ProviderAdapter,
     SignatureInvalid,
 )
+from app.services.flusher import Flusher
 from app.services.identity import new_id
-from app.store.engine import Engine, transaction
-from app.store.webhooks import NewReceipt, keep_receipt
+from app.store.engine import Engine
+from app.store.intake import WAKE_CHANNEL, NewReceipt, keep_receipts
+from app.store.notifications import Notifier
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -31,6 +35,26 @@ Adapters = Mapping[str, ProviderAdapter[Any]]
 """The adapter of each configured provider account, by the account's name."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    """Who a webhook says it comes from, as far as its URL tells; its body has not been looked at."""
+
+    provider: str
+    adapter: ProviderAdapter[Any] = field(repr=False)
+    attempt: AttemptRef | None
+    """Whose status it tells, where the URL says so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptWebhook:
+    """What became of a webhook, and the answer that its provider expects."""
+
+    reply: WebhookReply
+    receipt_id: UUID
+    repeat: bool
+    """It had been kept before."""
+
+
 class WebhookIntake:
     """The request path of a webhook: nothing here calls out, and nothing is acknowledged before its commit."""
 
@@ -40,34 +64,50 @@ class WebhookIntake:
         self._adapters = adapters
         self._secret = secret
         self._unique_for = unique_for
+        self._notifier = Notifier(engine, WAKE_CHANNEL)
+        self._flusher = Flusher(self._keep)
 
-    async def receive(self, provider: str, request: WebhookRequest, token: str | None) -> WebhookReply:
-        """Keep a webhook that proves where it comes from, and give the answer that its provider expects.
+    def recognise(self, provider: str, method: str, token: str | None) -> Sender:
+        """Judge what is known before a body is read.
 
-        Raises `not-found` for an account that is not configured, `webhook-signature-invalid` for a
-        webhook or token that is not the provider's (nothing is kept), `temporarily-unavailable` while
-        a signing certificate is not there yet.
+        Raises `not-found` for an account that is not configured, `method-not-allowed`, and
+        `webhook-signature-invalid` for a token that is not ours.
         """
         adapter = self._adapters.get(provider)
         if adapter is None:
             raise Refusal(ErrorCode.NOT_FOUND, "No provider account of that name is configured.")
-        if request.method not in adapter.capabilities.webhook_methods:
+        if method not in adapter.capabilities.webhook_methods:
             raise Refusal(ErrorCode.METHOD_NOT_ALLOWED, "This provider's webhooks are not sent by this method.")
-        attempt = self._attempt(provider, token)
-        _verify(provider, adapter, request)
+        return Sender(provider=provider, adapter=adapter, attempt=self._attempt(provider, token))
+
+    async def receive(self, sender: Sender, request: WebhookRequest) -> KeptWebhook:
+        """Keep a webhook that proves where it comes from.
+
+        Raises `webhook-signature-invalid` for one that does not (nothing is kept), and
+        `temporarily-unavailable` while a signing certificate is not there yet.
+        """
+        _verify(sender, request)
+        distinct = sender.adapter.capabilities.distinct_webhooks
         receipt = NewReceipt(
             id=new_id(),
-            provider=provider,
+            provider=sender.provider,
             request=request,
-            attempt=attempt,
-            digest=_digest(provider, request),
-            unique_for=self._unique_for if adapter.capabilities.distinct_webhooks else _INDISTINCT,
+            attempt=sender.attempt,
+            digest=_digest(sender.provider, request),
+            unique_for=self._unique_for if distinct else _INDISTINCT,
         )
-        async with transaction(self._engine) as connection:
-            kept = await keep_receipt(connection, receipt)
-        message_id = str(attempt.message_id) if attempt else None
-        _log.info("webhook", provider=provider, receipt_id=str(receipt.id), message_id=message_id, repeat=not kept)
-        return adapter.reply()
+        kept = await self._flusher.submit(receipt)
+        return KeptWebhook(reply=sender.adapter.reply(), receipt_id=receipt.id, repeat=not kept)
+
+    async def aclose(self) -> None:
+        """Wake the workers for what was kept last."""
+        await self._notifier.aclose()
+
+    async def _keep(self, batch: Sequence[NewReceipt]) -> list[bool]:
+        kept = await keep_receipts(self._engine, batch)
+        if any(kept):
+            self._notifier.wake()
+        return kept
 
     def _attempt(self, provider: str, token: str | None) -> AttemptRef | None:
         if token is None:
@@ -78,11 +118,11 @@ class WebhookIntake:
         return attempt
 
 
-def _verify(provider: str, adapter: ProviderAdapter[Any], request: WebhookRequest) -> None:
+def _verify(sender: Sender, request: WebhookRequest) -> None:
     try:
-        adapter.verify_webhook(request, now=datetime.now(UTC), documents={})
+        sender.adapter.verify_webhook(request, now=datetime.now(UTC), documents={})
     except SignatureInvalid as error:
-        raise _forged(provider, str(error)) from error
+        raise _forged(sender.provider, str(error)) from error
     except DocumentNeeded as error:
         raise Refusal(
             ErrorCode.TEMPORARILY_UNAVAILABLE,

@@ -1,18 +1,18 @@
-"""Storing accepted messages: idempotency key, message, first event and queue row in one transaction."""
+"""Storing accepted messages: idempotency key, message, first event and queue row, many in one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Boolean, Integer, LargeBinary, SmallInteger, Text, Uuid, bindparam, text
 
 from app.domain.message import NewMessage
-from app.store.engine import Connection
+from app.store.engine import Connection, Engine, StoreUnavailable, autocommit
+from app.store.messages import StoredMessage, get_messages
 
 WAKE_CHANNEL: Final = "gateway_dispatch"
 """Where a notification says that messages wait; a hint only, polling is the truth."""
@@ -29,112 +29,162 @@ class IdempotencyKey:
     key: str
     fingerprint: bytes
 
+    @property
+    def identity(self) -> tuple[UUID, bool, str]:
+        """What makes two keys one."""
+        return self.account_id, self.test, self.key
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """A message to be stored, and the key that it is bound to, if it is."""
+
+    message: NewMessage = field(repr=False)
+    key: IdempotencyKey | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """The message was stored now."""
+
+    at: datetime
+    """By the database's clock, which all that is stored together shares."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Earlier:
-    """The message that this key already stands for."""
+    """There was something before: the message that the key stands for, or this very message."""
 
-    message_id: UUID
-    fingerprint: bytes
+    fingerprint: bytes | None
+    """What the key was first used for; None where there is no key."""
+
+    message: StoredMessage | None
+    """None if it has been removed since."""
 
 
-_CLAIM_KEY: Final = text(
-    """
+# One statement, so that it needs no BEGIN and no COMMIT of its own, and nothing can be stored in part.
+# Keys go in sorted, or two processes could wait for each other. Who retries a statement that was not
+# answered finds its key or its id there, and writes nothing twice.
+_ACCEPT: Final = """
+WITH asked AS (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
+        $10::boolean[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::integer[], $16::uuid[],
+        $17::text[], $18::bytea[]
+    ) AS a (id, account_id, sender, recipient, body, encoding, segments, client_reference, metadata,
+            test, delivery_guarantee, provider, send_at, expires_at, validity_seconds, lane, key, fingerprint)
+), won AS (
     INSERT INTO idempotency_keys (account_id, test, key, fingerprint, message_id)
-    VALUES (:account_id, :test, :key, :fingerprint, :message_id)
+    SELECT account_id, test, key, fingerprint, id FROM asked WHERE key IS NOT NULL
+    ORDER BY account_id, test, key
     ON CONFLICT (account_id, test, key) DO NOTHING
     RETURNING message_id
-    """
+), message AS (
+    INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
+                          segments, client_reference, metadata, test, delivery_guarantee, provider, send_at,
+                          expires_at)
+    SELECT id, account_id, 'outbound', CASE WHEN send_at > now() THEN 'scheduled' ELSE 'queued' END, 1, sender,
+           recipient, body, encoding, segments, client_reference, metadata::jsonb, test, delivery_guarantee, provider,
+           CASE WHEN send_at > now() THEN send_at END,
+           coalesce(expires_at, greatest(send_at, now()) + make_interval(secs => validity_seconds))
+    FROM asked WHERE key IS NULL OR id IN (SELECT message_id FROM won)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, status
+), event AS (
+    INSERT INTO status_events (message_id, sequence, source, status, applied)
+    SELECT id, 1, 'api', status, true FROM message
+), queue AS (
+    INSERT INTO dispatch_queue (message_id, account_id, lane, due_at)
+    SELECT id, account_id, lane, greatest(send_at, now()) FROM asked JOIN message USING (id)
 )
+SELECT now() AS at, array_agg(id) AS ids FROM message
+"""
 
-_READ_KEY: Final = text(
-    "SELECT message_id, fingerprint FROM idempotency_keys "
-    "WHERE account_id = :account_id AND test = :test AND key = :key"
-)
+_BOUND_TO: Final = """
+SELECT account_id, test, key, fingerprint, message_id
+FROM unnest($1::uuid[], $2::boolean[], $3::text[]) AS wanted (account_id, test, key)
+JOIN idempotency_keys USING (account_id, test, key)
+"""
 
-_INSERT: Final = text(
+
+async def accept(engine: Engine, batch: Sequence[Submission]) -> list[Stored | Earlier]:
+    """Store what is new of a batch, all of it in one commit; give the outcome of each in their order.
+
+    Of equal keys the first is stored and the others are its repeats. A batch that failed, or was not
+    answered, may be given again: what it stored is then found as `Earlier`.
     """
-    WITH accepted AS (
-        SELECT * FROM unnest(
-            :ids, :account_ids, :senders, :recipients, :bodies, :encodings, :segments, :client_references,
-            :metadata, :tests, :delivery_guarantees, :providers, :validity_seconds, :lanes
-        ) AS a (id, account_id, sender, recipient, body, encoding, segments, client_reference,
-                metadata, test, delivery_guarantee, provider, validity_seconds, lane)
-    ), message AS (
-        INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
-                              segments, client_reference, metadata, test, delivery_guarantee, provider, expires_at)
-        SELECT id, account_id, 'outbound', 'queued', 1, sender, recipient, body, encoding,
-               segments, client_reference, metadata::jsonb, test, delivery_guarantee, provider,
-               now() + make_interval(secs => validity_seconds)
-        FROM accepted
-        RETURNING id, expires_at
-    ), event AS (
-        INSERT INTO status_events (message_id, sequence, source, status, applied)
-        SELECT id, 1, 'api', 'queued', true FROM accepted
-    ), queue AS (
-        INSERT INTO dispatch_queue (message_id, account_id, lane) SELECT id, account_id, lane FROM accepted
+    first = {item.key.identity: item for item in reversed(batch) if item.key is not None}
+    leading = [item for item in batch if item.key is None or first[item.key.identity] is item]
+    async with autocommit(engine) as connection:
+        at, stored = await _insert(connection, leading)
+        if len(stored) == len(batch):
+            return [Stored(at=at)] * len(batch)
+        earlier = await _earlier(connection, [item for item in batch if item.message.id not in stored])
+    return [Stored(at=at) if item.message.id in stored else earlier[item.message.id] for item in batch]
+
+
+async def find_earlier(engine: Engine, key: IdempotencyKey) -> Earlier | None:
+    """Read what a key was bound to, without binding it; None if it is free."""
+    async with autocommit(engine) as connection:
+        bound = await _bound_to(connection, {key.identity})
+        if not bound:
+            return None
+        message_id, fingerprint = bound[key.identity]
+        messages = await get_messages(connection, [message_id])
+    return Earlier(fingerprint=fingerprint, message=messages.get(message_id))
+
+
+async def _insert(connection: Connection, batch: Sequence[Submission]) -> tuple[datetime, frozenset[UUID]]:
+    messages = [item.message for item in batch]
+    keys = [item.key for item in batch]
+    rows = await connection.exec_driver_sql(
+        _ACCEPT,
+        (
+            [m.id for m in messages],
+            [m.account_id for m in messages],
+            [m.sender for m in messages],
+            [m.recipient for m in messages],
+            [m.body for m in messages],
+            [m.encoding for m in messages],
+            [m.segments for m in messages],
+            [m.client_reference for m in messages],
+            [orjson.dumps(m.metadata).decode() if m.metadata else "{}" for m in messages],
+            [m.test for m in messages],
+            [m.delivery_guarantee for m in messages],
+            [m.provider for m in messages],
+            [m.send_at for m in messages],
+            [m.expires_at for m in messages],
+            [m.validity_seconds for m in messages],
+            [m.lane for m in messages],
+            [key and key.key for key in keys],
+            [key and key.fingerprint for key in keys],
+        ),
     )
-    SELECT id, expires_at FROM message
-    """
-).bindparams(
-    bindparam("ids", type_=ARRAY(Uuid)),
-    bindparam("account_ids", type_=ARRAY(Uuid)),
-    bindparam("senders", type_=ARRAY(Text)),
-    bindparam("recipients", type_=ARRAY(Text)),
-    bindparam("bodies", type_=ARRAY(Text)),
-    bindparam("encodings", type_=ARRAY(Text)),
-    bindparam("segments", type_=ARRAY(SmallInteger)),
-    bindparam("client_references", type_=ARRAY(Text)),
-    bindparam("metadata", type_=ARRAY(Text)),
-    bindparam("tests", type_=ARRAY(Boolean)),
-    bindparam("delivery_guarantees", type_=ARRAY(Text)),
-    bindparam("providers", type_=ARRAY(Text)),
-    bindparam("validity_seconds", type_=ARRAY(Integer)),
-    bindparam("lanes", type_=ARRAY(Uuid)),
-)
+    row = rows.one()
+    return row.at, frozenset(row.ids or ())
 
 
-async def claim_key(connection: Connection, wanted: IdempotencyKey, message_id: UUID) -> Earlier | None:
-    """Bind a key to a message; give what it is bound to already, if it is.
-
-    A concurrent transaction with the same key makes this one wait until it has ended. The loser reads
-    in a second statement, for its first one cannot see the winner's row.
-    """
-    row = {"account_id": wanted.account_id, "test": wanted.test, "key": wanted.key}
-    claimed = await connection.execute(
-        _CLAIM_KEY.bindparams(bindparam("fingerprint", type_=LargeBinary)),
-        {**row, "fingerprint": wanted.fingerprint, "message_id": message_id},
-    )
-    if claimed.first() is not None:
-        return None
-    earlier = (await connection.execute(_READ_KEY, row)).one()
-    return Earlier(message_id=earlier.message_id, fingerprint=earlier.fingerprint)
+async def _earlier(connection: Connection, left: Sequence[Submission]) -> dict[UUID, Earlier]:
+    """Read what was there before: in statements of their own, for the first cannot see a concurrent winner."""
+    keys = {item.key.identity for item in left if item.key is not None}
+    bound = await _bound_to(connection, keys)
+    if len(bound) < len(keys):
+        raise StoreUnavailable("an idempotency key was removed meanwhile")
+    # A message without a key that was not stored now had been stored by an earlier, unanswered try.
+    first = {item.message.id: bound[item.key.identity] if item.key else (item.message.id, None) for item in left}
+    messages = await get_messages(connection, [message_id for message_id, _ in first.values()])
+    return {
+        own_id: Earlier(fingerprint=fingerprint, message=messages.get(message_id))
+        for own_id, (message_id, fingerprint) in first.items()
+    }
 
 
-async def insert_messages(connection: Connection, messages: Sequence[NewMessage]) -> dict[UUID, datetime]:
-    """Store messages as queued, each with its first event and its queue row, and wake the workers.
-
-    Returns when each expires, by the database's clock.
-    """
-    stored = await connection.execute(
-        _INSERT,
-        {
-            "ids": [m.id for m in messages],
-            "account_ids": [m.account_id for m in messages],
-            "senders": [m.sender for m in messages],
-            "recipients": [m.recipient for m in messages],
-            "bodies": [m.body for m in messages],
-            "encodings": [m.encoding.value for m in messages],
-            "segments": [m.segments for m in messages],
-            "client_references": [m.client_reference for m in messages],
-            "metadata": [orjson.dumps(m.metadata).decode() for m in messages],
-            "tests": [m.test for m in messages],
-            "delivery_guarantees": [m.delivery_guarantee.value for m in messages],
-            "providers": [m.provider for m in messages],
-            "validity_seconds": [m.validity_seconds for m in messages],
-            "lanes": [m.lane for m in messages],
-        },
-    )
-    expiry: dict[UUID, datetime] = {row.id: row.expires_at for row in stored}
-    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WAKE_CHANNEL})
-    return expiry
+async def _bound_to(
+    connection: Connection, keys: Collection[tuple[UUID, bool, str]]
+) -> dict[tuple[UUID, bool, str], tuple[UUID, bytes]]:
+    """Read the message and the fingerprint that each of these keys is bound to; free ones are left out."""
+    if not keys:
+        return {}
+    columns = tuple(list(column) for column in zip(*keys, strict=True))
+    rows = await connection.exec_driver_sql(_BOUND_TO, columns)
+    return {(row.account_id, row.test, row.key): (row.message_id, row.fingerprint) for row in rows}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from sqlalchemy import event
@@ -38,6 +38,10 @@ _REFUSED_FOR_NOW: Final = frozenset(
 
 class StoreUnavailable(Exception):
     """Postgres cannot answer right now; nothing is known to be wrong with the request."""
+
+
+class StoreLost(StoreUnavailable):
+    """No connection could be had, or the one in use broke: what was under way may have been committed."""
 
 
 def create_engine(
@@ -78,24 +82,40 @@ async def transaction(engine: Engine) -> AsyncIterator[Connection]:
     Raises `StoreUnavailable` where Postgres cannot be reached or refuses for now. When that comes
     from the commit itself, the outcome is not known.
     """
-    try:
+    with _told_apart():
         async with engine.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def autocommit(engine: Engine) -> AsyncIterator[Connection]:
+    """Lend a connection on which each statement is a transaction of its own: no BEGIN, no COMMIT, one round trip.
+
+    Raises `StoreUnavailable` as `transaction` does.
+    """
+    with _told_apart():
+        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell what passes, and what is lost, from what is wrong."""
+    try:
+        yield
     except DBAPIError as error:
-        if _is_passing(error):
-            raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
+        if error.connection_invalidated:
+            raise StoreLost(_sqlstate(error) or type(error.orig).__name__) from error
+        if _sqlstate(error) in _REFUSED_FOR_NOW:
+            raise StoreUnavailable(_sqlstate(error)) from error
         raise
     except (OSError, PoolTimeout) as error:
-        raise StoreUnavailable(type(error).__name__) from error
+        raise StoreLost(type(error).__name__) from error
 
 
 def _drop_lost_connections(context: ExceptionContext) -> None:
     if getattr(context.original_exception, "sqlstate", None) in _LOST_DATABASE:
         context.is_disconnect = True
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    return error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

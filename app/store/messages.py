@@ -106,6 +106,12 @@ async def get_message(connection: Connection, message_id: UUID, *, account_id: U
     return None if row is None else _stored(row)
 
 
+async def get_messages(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, StoredMessage]:
+    """Read messages by their ids; whose they are has been checked by the caller."""
+    rows = (await connection.execute(_select().where(messages.c.id.in_(ids)))).all()
+    return {row.id: _stored(row) for row in rows}
+
+
 async def list_events(connection: Connection, message_id: UUID) -> Sequence[StoredEvent]:
     """Read a message's whole history in order; whose it is has been checked by the caller."""
     query = (

@@ -1,38 +1,18 @@
-"""Webhook receipts: kept before they are read, read once, and the reports that wait for their attempt."""
+"""Webhook receipts that were kept: read once, marked, and the reports that wait for their attempt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, LargeBinary, SmallInteger, Text, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
 from app.domain.http import WebhookRequest
 from app.domain.provider import AttemptRef
 from app.store.engine import Connection
-
-WAKE_CHANNEL: Final = "gateway_receipts"
-"""Where a notification says that receipts wait; a hint only, polling is the truth."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewReceipt:
-    """A verified webhook to be kept."""
-
-    id: UUID
-    provider: str
-    request: WebhookRequest
-    attempt: AttemptRef | None
-    """Whose status it tells, where the URL says so."""
-
-    digest: bytes
-    unique_for: timedelta
-    """How long an equal webhook counts as the same one."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PendingReceipt:
@@ -54,25 +34,6 @@ class OrphanReport:
     provider_message_id: str
     report: dict[str, Any]
 
-
-_KEEP: Final = text(
-    """
-    WITH digest AS (
-        INSERT INTO webhook_digests AS d (digest, expires_at) VALUES (:digest, now() + :unique_for)
-        ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at WHERE d.expires_at < now()
-        RETURNING digest
-    )
-    INSERT INTO webhook_receipts (id, provider, method, url, headers, body, message_id, attempt)
-    SELECT :id, :provider, :method, :url, cast(:headers AS jsonb), :body, :message_id, :attempt FROM digest
-    RETURNING id
-    """
-).bindparams(
-    bindparam("id", type_=Uuid),
-    bindparam("digest", type_=LargeBinary),
-    bindparam("body", type_=LargeBinary),
-    bindparam("message_id", type_=Uuid),
-    bindparam("attempt", type_=SmallInteger),
-)
 
 _PENDING: Final = text(
     """
@@ -135,30 +96,6 @@ _KNOWN_BY_NOW: Final = text(
     ORDER BY o.id LIMIT :limit FOR UPDATE SKIP LOCKED
     """
 ).bindparams(bindparam("oldest", type_=Uuid))
-
-
-async def keep_receipt(connection: Connection, receipt: NewReceipt) -> bool:
-    """Keep a webhook and wake the workers; False for a repeat, of which nothing is kept."""
-    attempt = receipt.attempt
-    kept = await connection.execute(
-        _KEEP,
-        {
-            "id": receipt.id,
-            "provider": receipt.provider,
-            "method": receipt.request.method,
-            "url": receipt.request.url,
-            "headers": orjson.dumps(dict(receipt.request.headers)).decode(),
-            "body": receipt.request.body,
-            "message_id": attempt.message_id if attempt else None,
-            "attempt": attempt.number if attempt else None,
-            "digest": receipt.digest,
-            "unique_for": receipt.unique_for,
-        },
-    )
-    if kept.first() is None:
-        return False
-    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WAKE_CHANNEL})
-    return True
 
 
 async def lock_pending(connection: Connection, *, limit: int) -> list[PendingReceipt]:

@@ -152,4 +152,4 @@ async def test_every_route_is_authenticated_or_listed_as_public(
         for method in operations:
             answer = await client.request(method.upper(), path.replace("{message_id}", "x"))
             assert answer.status_code == 401, f"{method} {path}"
-    await app.state.context.engine.dispose()
+    await app.state.context.aclose()

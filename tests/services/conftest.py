@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from app.domain.lifecycle import LifecyclePolicy
 from app.domain.message import DeliveryGuarantee
 from app.services.authentication import Authenticator
 from app.services.dispatch import DispatchConfig, Dispatcher
-from app.services.messages import Messages, SendCommand
+from app.services.messages import Messages
 from app.services.reports import Reports
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
@@ -60,26 +61,31 @@ def intake(engine: Engine, shared_database_url: str) -> WebhookIntake:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A command with everything as most callers leave it."""
+
+    sender: str = "+15551234567"
+    recipient: str = "+15559876543"
+    body: str = "Hello"
+    client_reference: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    validity_seconds: int | None = None
+    delivery_guarantee: DeliveryGuarantee = DeliveryGuarantee.AT_MOST_ONCE
+    max_segments: int = 6
+
+
 @pytest.fixture
 async def accept(engine: Engine) -> Accept:
     """Accept a message of a test key and give its id."""
     account = await tenant(engine)
     caller = await Authenticator(engine).authenticate(account.test)
-    messages = Messages(engine, validity_seconds=3600)
+    messages = Messages(engine, engine, validity_seconds=3600)
 
     async def accepted(**change: Any) -> UUID:
-        command = {
-            "sender": "+15551234567",
-            "recipient": "+15559876543",
-            "body": "Hello",
-            "client_reference": None,
-            "metadata": {},
-            "validity_seconds": None,
-            "delivery_guarantee": DeliveryGuarantee.AT_MOST_ONCE,
-            "max_segments": 6,
-            **change,
-        }
-        return (await messages.accept(caller, SendCommand(**command), None)).message.id
+        return (await messages.accept(caller, Asked(**change), None)).message.id
 
     return accepted
 

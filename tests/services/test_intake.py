@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.errors import ErrorCode, Refusal
-from app.domain.http import WebhookRequest
+from app.domain.http import WebhookReply, WebhookRequest
 from app.domain.provider import Capabilities, DocumentNeeded, Documents
 from app.providers.sandbox import SIGNATURE_HEADER, Adapter, Config, sign
 from app.services.webhooks import WebhookIntake
@@ -45,11 +45,16 @@ def webhook(method: str) -> WebhookRequest:
     return WebhookRequest(method=method, url=URL, headers=headers, body=b"{}")
 
 
+async def hear(intake: WebhookIntake, request: WebhookRequest) -> WebhookReply:
+    sender = intake.recognise("acme", request.method, None)
+    return (await intake.receive(sender, request)).reply
+
+
 async def test_a_provider_is_heard_by_the_methods_that_it_uses_and_no_other(engine: Engine) -> None:
     terse = intake(engine, AdapterOfTerseWebhooks)
-    assert (await terse.receive("acme", webhook("GET"), None)).status == 200
+    assert (await hear(terse, webhook("GET"))).status == 200
     with pytest.raises(Refusal) as refused:
-        await terse.receive("acme", webhook("POST"), None)
+        await hear(terse, webhook("POST"))
     assert refused.value.code is ErrorCode.METHOD_NOT_ALLOWED
 
 
@@ -59,7 +64,7 @@ async def test_a_provider_is_heard_by_the_methods_that_it_uses_and_no_other(engi
 async def test_an_equal_webhook_counts_as_a_repeat_for_as_long_as_it_can_be_one(
     engine: Engine, kind: type[Adapter], method: str, minutes: int
 ) -> None:
-    await intake(engine, kind).receive("acme", webhook(method), None)
+    await hear(intake(engine, kind), webhook(method))
     async with engine.connect() as connection:
         left = await connection.scalar(text("SELECT extract(epoch FROM expires_at - now()) FROM webhook_digests"))
     assert minutes * 60 - 60 < float(left or 0) <= minutes * 60
@@ -67,7 +72,7 @@ async def test_an_equal_webhook_counts_as_a_repeat_for_as_long_as_it_can_be_one(
 
 async def test_a_webhook_whose_certificate_is_missing_is_to_come_again_and_is_not_kept(engine: Engine) -> None:
     with pytest.raises(Refusal) as refused:
-        await intake(engine, AdapterWithCertificate).receive("acme", webhook("POST"), None)
+        await hear(intake(engine, AdapterWithCertificate), webhook("POST"))
     assert refused.value.code is ErrorCode.TEMPORARILY_UNAVAILABLE
     assert refused.value.retry_after_seconds
     async with engine.connect() as connection:

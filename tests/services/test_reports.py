@@ -36,7 +36,8 @@ async def webhook(
     token = write_token(attempt, provider=provider, secret=SECRET_KEY.encode()) if attempt else None
     url = f"{PUBLIC_URL}/v1/webhooks/{provider}" + (f"/status/{token}" if token else "")
     headers = {SIGNATURE_HEADER: sign(WEBHOOK_SECRET, now=datetime.now(UTC), url=url, body=body)}
-    await intake.receive(provider, WebhookRequest(method="POST", url=url, headers=headers, body=body), token)
+    request = WebhookRequest(method="POST", url=url, headers=headers, body=body)
+    await intake.receive(intake.recognise(provider, "POST", token), request)
 
 
 def status(word: str, *, provider_id: str = "sbx-1", code: int | None = None) -> dict[str, Any]:

@@ -76,4 +76,4 @@ async def api_client(database_url: str, **given: Any) -> AsyncIterator[httpx.Asy
     transport = httpx.ASGITransport(app=wrap(app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         yield client
-    await app.state.context.engine.dispose()
+    await app.state.context.aclose()

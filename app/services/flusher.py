@@ -1,0 +1,102 @@
+"""Group commit: what concurrent requests want written shares one statement and one commit.
+
+There is no timer. A lone item is written at once; while a batch is on its way, whatever comes in the
+meantime gathers and is the next batch, so batches grow by themselves under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+from app.store.engine import StoreLost, StoreUnavailable
+from app.telemetry import get_logger
+
+_log = get_logger(__name__)
+_ItemT = TypeVar("_ItemT")
+_OutcomeT = TypeVar("_OutcomeT")
+
+BATCH: Final = 500
+"""The most items of one statement."""
+
+_WAITING: Final = 10_000
+"""How many items may wait; more than that are refused at once, for they would only time out later."""
+
+
+class Flusher(Generic[_ItemT, _OutcomeT]):
+    """Writes items in batches, a few batches at a time, and gives each item its own outcome.
+
+    `write` gets a batch and returns an outcome for each of its items, in their order, after its commit.
+    It may be called again with an item whose first write failed or was not answered, and must then not
+    write that item twice.
+    """
+
+    def __init__(
+        self, write: Callable[[Sequence[_ItemT]], Awaitable[Sequence[_OutcomeT]]], *, in_flight: int = 2
+    ) -> None:
+        """Take what writes a batch, and how many batches may be on their way at once."""
+        self._write = write
+        self._in_flight = in_flight
+        self._waiting: deque[tuple[_ItemT, asyncio.Future[_OutcomeT]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: _ItemT) -> _OutcomeT:
+        """Have an item written and give its outcome, after the commit that holds it.
+
+        Raises `StoreUnavailable` where the database cannot be reached or too many items wait for it, and
+        whatever else `write` raises for this item alone. A caller that is cancelled meanwhile takes
+        nothing back: the item may have been written.
+        """
+        if len(self._waiting) >= _WAITING:
+            raise StoreUnavailable("too many writes are waiting")
+        outcome: asyncio.Future[_OutcomeT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, outcome))
+        if len(self._tasks) < self._in_flight:
+            task = asyncio.create_task(self._flush())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await outcome
+
+    async def _flush(self) -> None:
+        """Write batches until nothing waits."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+            try:
+                outcomes = await self._write([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
+                await self._write_singly(batch, error)
+            else:
+                for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+                    _resolve(waiter, outcome)
+
+    async def _write_singly(
+        self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception
+    ) -> None:
+        """Write a failed batch one by one, so that an item which cannot be written refuses only itself.
+
+        A lost database ends it for all that are left: each try would wait for the same connection.
+        """
+        _log.warning("batch written singly", items=len(batch), reason=type(reason).__name__)
+        lost: StoreLost | None = None
+        for item, waiter in batch:
+            try:
+                if lost is not None:
+                    raise StoreLost(*lost.args)
+                _resolve(waiter, (await self._write([item]))[0])
+            except StoreLost as error:
+                lost = error
+                _refuse(waiter, error)
+            except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
+                _refuse(waiter, error)
+
+
+def _resolve(waiter: asyncio.Future[_OutcomeT], outcome: _OutcomeT) -> None:
+    if not waiter.done():
+        waiter.set_result(outcome)
+
+
+def _refuse(waiter: asyncio.Future[_OutcomeT], error: Exception) -> None:
+    if not waiter.done():
+        waiter.set_exception(error)
