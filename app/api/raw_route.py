@@ -1,4 +1,4 @@
-"""A route for hot paths: the request goes to its function and the response comes back, with nothing between.
+"""Routes for hot paths: the request goes to its function and the response comes back, with nothing between.
 
 FastAPI would resolve dependencies and open several exit stacks around each call, which takes longer than
 accepting a message. What a raw route reads and answers is described by hand, and tests hold the two together.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,6 +21,11 @@ class RawRoute(APIRoute):
         """Take what FastAPI takes; `endpoint` is a coroutine function from a request to a response."""
         super().__init__(path, endpoint, **given)
         self.app = _raw(endpoint)
+
+
+def install(app: FastAPI, router: APIRouter) -> None:
+    """Put a router's routes before those of the application, as they are: inclusion would wrap them again."""
+    app.router.routes[:0] = router.routes
 
 
 def _raw(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:

@@ -22,7 +22,7 @@ from app.services.flusher import Flusher
 from app.services.identity import new_id
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
-from app.store.engine import Engine
+from app.store.engine import Autocommit, Engine
 from app.store.messages import StoredMessage
 from app.store.notifications import Notifier
 
@@ -76,11 +76,10 @@ class Messages:
 
     def __init__(self, engine: Engine, writing: Engine, *, validity_seconds: int) -> None:
         """Take an engine to read with and one to write with, and the validity of a message whose caller is silent."""
-        self._engine = engine
-        self._writing = writing
+        self._writing = Autocommit(writing)
         self._validity_seconds = validity_seconds
         self._senders = SenderDirectory(engine)
-        self._notifier = Notifier(writing, WAKE_CHANNEL)
+        self._notifier = Notifier(self._writing, WAKE_CHANNEL)
         self._flusher = Flusher(self._store)
 
     async def accept(self, caller: Caller, command: SendCommand, idempotency_key: str | None) -> Acceptance:
@@ -99,7 +98,7 @@ class Messages:
             message = await self._checked(caller, account_id, command)
         except Refusal:
             # What was accepted once is answered again, whatever has passed or been taken away since.
-            earlier = await find_earlier(self._engine, key) if key else None
+            earlier = await find_earlier(self._writing, key) if key else None
             if earlier is None:
                 raise
             return _first_answer(key, earlier)

@@ -20,7 +20,7 @@ from app.domain.provider import (
 )
 from app.services.flusher import Flusher
 from app.services.identity import new_id
-from app.store.engine import Engine
+from app.store.engine import Autocommit, Engine
 from app.store.intake import WAKE_CHANNEL, NewReceipt, keep_receipts
 from app.store.notifications import Notifier
 from app.telemetry import get_logger
@@ -60,11 +60,11 @@ class WebhookIntake:
 
     def __init__(self, engine: Engine, adapters: Adapters, *, secret: bytes, unique_for: timedelta) -> None:
         """Take the providers, the secret of the attempt tokens, and how long equal webhooks count as one."""
-        self._engine = engine
+        self._writing = Autocommit(engine)
         self._adapters = adapters
         self._secret = secret
         self._unique_for = unique_for
-        self._notifier = Notifier(engine, WAKE_CHANNEL)
+        self._notifier = Notifier(self._writing, WAKE_CHANNEL)
         self._flusher = Flusher(self._keep)
 
     def recognise(self, provider: str, method: str, token: str | None) -> Sender:
@@ -104,7 +104,7 @@ class WebhookIntake:
         await self._notifier.aclose()
 
     async def _keep(self, batch: Sequence[NewReceipt]) -> list[bool]:
-        kept = await keep_receipts(self._engine, batch)
+        kept = await keep_receipts(self._writing, batch)
         if any(kept):
             self._notifier.wake()
         return kept

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from app.domain.message import NewMessage
-from app.store.engine import Connection, Engine, StoreUnavailable, autocommit
+from app.store.engine import Autocommit, Connection, StoreUnavailable
 from app.store.messages import StoredMessage, get_messages
 
 WAKE_CHANNEL: Final = "gateway_dispatch"
@@ -107,7 +107,7 @@ JOIN idempotency_keys USING (account_id, test, key)
 """
 
 
-async def accept(engine: Engine, batch: Sequence[Submission]) -> list[Stored | Earlier]:
+async def accept(writing: Autocommit, batch: Sequence[Submission]) -> list[Stored | Earlier]:
     """Store what is new of a batch, all of it in one commit; give the outcome of each in their order.
 
     Of equal keys the first is stored and the others are its repeats. A batch that failed, or was not
@@ -115,7 +115,7 @@ async def accept(engine: Engine, batch: Sequence[Submission]) -> list[Stored | E
     """
     first = {item.key.identity: item for item in reversed(batch) if item.key is not None}
     leading = [item for item in batch if item.key is None or first[item.key.identity] is item]
-    async with autocommit(engine) as connection:
+    async with writing.connect() as connection:
         at, stored = await _insert(connection, leading)
         if len(stored) == len(batch):
             return [Stored(at=at)] * len(batch)
@@ -123,9 +123,9 @@ async def accept(engine: Engine, batch: Sequence[Submission]) -> list[Stored | E
     return [Stored(at=at) if item.message.id in stored else earlier[item.message.id] for item in batch]
 
 
-async def find_earlier(engine: Engine, key: IdempotencyKey) -> Earlier | None:
+async def find_earlier(writing: Autocommit, key: IdempotencyKey) -> Earlier | None:
     """Read what a key was bound to, without binding it; None if it is free."""
-    async with autocommit(engine) as connection:
+    async with writing.connect() as connection:
         bound = await _bound_to(connection, {key.identity})
         if not bound:
             return None

@@ -87,15 +87,22 @@ async def transaction(engine: Engine) -> AsyncIterator[Connection]:
             yield connection
 
 
-@asynccontextmanager
-async def autocommit(engine: Engine) -> AsyncIterator[Connection]:
-    """Lend a connection on which each statement is a transaction of its own: no BEGIN, no COMMIT, one round trip.
+class Autocommit:
+    """The way to Postgres for whole use cases of one statement: no BEGIN, no COMMIT, one round trip."""
 
-    Raises `StoreUnavailable` as `transaction` does.
-    """
-    with _told_apart():
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            yield connection
+    def __init__(self, engine: Engine) -> None:
+        """Use an engine's pool."""
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which each statement is a transaction of its own, committed when it returns.
+
+        Raises `StoreUnavailable` as `transaction` does.
+        """
+        with _told_apart():
+            async with self._engine.connect() as connection:
+                yield connection
 
 
 @contextmanager

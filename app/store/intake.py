@@ -12,7 +12,7 @@ import orjson
 
 from app.domain.http import WebhookRequest
 from app.domain.provider import AttemptRef
-from app.store.engine import Engine, autocommit
+from app.store.engine import Autocommit
 
 WAKE_CHANNEL: Final = "gateway_receipts"
 """Where a notification says that receipts wait; a hint only, polling is the truth."""
@@ -54,7 +54,7 @@ SELECT array_agg(id) FROM receipt
 """
 
 
-async def keep_receipts(engine: Engine, batch: Sequence[NewReceipt]) -> list[bool]:
+async def keep_receipts(writing: Autocommit, batch: Sequence[NewReceipt]) -> list[bool]:
     """Keep webhooks, all in one commit; False for a repeat, of which nothing is kept.
 
     Of equal ones the first is kept. A batch that failed, or was not answered, may be given again: what it
@@ -62,7 +62,7 @@ async def keep_receipts(engine: Engine, batch: Sequence[NewReceipt]) -> list[boo
     """
     first = {receipt.digest: receipt for receipt in reversed(batch)}
     given = list(first.values())
-    async with autocommit(engine) as connection:
+    async with writing.connect() as connection:
         ids = (await connection.exec_driver_sql(_KEEP, _columns(given))).scalar_one()
     kept = frozenset(ids or ())
     return [receipt.id in kept for receipt in batch]

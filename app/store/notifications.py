@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.engine import Engine, StoreUnavailable, autocommit
+from app.store.engine import Autocommit, Engine, StoreUnavailable
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -26,9 +26,9 @@ class Notifier:
     so it goes out on a connection of its own, after them and for many together.
     """
 
-    def __init__(self, engine: Engine, channel: str) -> None:
-        """Take the engine and the channel's name."""
-        self._engine = engine
+    def __init__(self, writing: Autocommit, channel: str) -> None:
+        """Take the way to Postgres and the channel's name."""
+        self._writing = writing
         self._channel = channel
         self._due = False
         self._task: asyncio.Task[None] | None = None
@@ -48,7 +48,7 @@ class Notifier:
         while self._due:
             self._due = False
             try:
-                async with autocommit(self._engine) as connection:
+                async with self._writing.connect() as connection:
                     await connection.exec_driver_sql("SELECT pg_notify($1, '')", (self._channel,))
             except StoreUnavailable as error:
                 _log.warning("listeners not woken", channel=self._channel, reason=str(error))
