@@ -21,7 +21,7 @@ _OutcomeT = TypeVar("_OutcomeT")
 BATCH: Final = 500
 """The most items of one statement."""
 
-_WAITING: Final = 10_000
+WAITING: Final = 10_000
 """How many items may wait; more than that are refused at once, for they would only time out later."""
 
 
@@ -49,7 +49,7 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
         whatever else `write` raises for this item alone. A caller that is cancelled meanwhile takes
         nothing back: the item may have been written.
         """
-        if len(self._waiting) >= _WAITING:
+        if len(self._waiting) >= WAITING:
             raise StoreUnavailable("too many writes are waiting")
         outcome: asyncio.Future[_OutcomeT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
@@ -71,9 +71,7 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
                 for (_, waiter), outcome in zip(batch, outcomes, strict=True):
                     _resolve(waiter, outcome)
 
-    async def _write_singly(
-        self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception
-    ) -> None:
+    async def _write_singly(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception) -> None:
         """Write a failed batch one by one, so that an item which cannot be written refuses only itself.
 
         A lost database ends it for all that are left: each try would wait for the same connection.
@@ -81,9 +79,10 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
         _log.warning("batch written singly", items=len(batch), reason=type(reason).__name__)
         lost: StoreLost | None = None
         for item, waiter in batch:
+            if lost is not None:
+                _refuse(waiter, StoreLost(*lost.args))
+                continue
             try:
-                if lost is not None:
-                    raise StoreLost(*lost.args)
                 _resolve(waiter, (await self._write([item]))[0])
             except StoreLost as error:
                 lost = error

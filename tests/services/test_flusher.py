@@ -1,0 +1,117 @@
+"""Group commit: what shares a batch, what never waits, and what a failure costs whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from app.services.flusher import BATCH, WAITING, Flusher
+from app.store.engine import StoreLost, StoreUnavailable
+
+
+class Ledger:
+    """Writes numbers down, batch by batch, when it is let; negative ones cannot be written."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.lost = 0
+
+    async def write(self, batch: Sequence[int]) -> list[str]:
+        self.batches.append(list(batch))
+        await self.open.wait()
+        if self.lost:
+            self.lost -= 1
+            raise StoreLost("gone")
+        if min(batch) < 0:
+            raise ValueError("cannot be written")
+        return [f"wrote {number}" for number in batch]
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+async def submitted(flusher: Flusher[int, str], numbers: Sequence[int]) -> list[asyncio.Task[str]]:
+    tasks = [asyncio.create_task(flusher.submit(number)) for number in numbers]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_lone_item_is_written_without_waiting_for_company(ledger: Ledger) -> None:
+    assert await Flusher(ledger.write).submit(1) == "wrote 1"
+    assert ledger.batches == [[1]]
+
+
+async def test_what_comes_together_shares_a_batch_and_each_gets_its_own_outcome(ledger: Ledger) -> None:
+    flusher = Flusher(ledger.write)
+    assert await asyncio.gather(*map(flusher.submit, [3, 1, 2])) == ["wrote 3", "wrote 1", "wrote 2"]
+    assert ledger.batches == [[3, 1, 2]]
+
+
+async def test_what_comes_while_a_batch_is_on_its_way_is_the_next_batch(ledger: Ledger) -> None:
+    ledger.open.clear()
+    flusher = Flusher(ledger.write, in_flight=1)
+    first = await submitted(flusher, [1])
+    await asyncio.sleep(0)
+    later = await submitted(flusher, [2, 3, 4])
+    ledger.open.set()
+    await asyncio.gather(*first, *later)
+    assert ledger.batches == [[1], [2, 3, 4]]
+
+
+async def test_a_batch_has_a_greatest_size(ledger: Ledger) -> None:
+    flusher = Flusher(ledger.write, in_flight=1)
+    await asyncio.gather(*(flusher.submit(number) for number in range(BATCH + 1)))
+    assert [len(batch) for batch in ledger.batches] == [BATCH, 1]
+
+
+async def test_an_item_that_cannot_be_written_refuses_only_itself(ledger: Ledger) -> None:
+    flusher = Flusher(ledger.write)
+    outcomes = await asyncio.gather(*map(flusher.submit, [1, -2, 3]), return_exceptions=True)
+    assert [outcomes[0], outcomes[2]] == ["wrote 1", "wrote 3"]
+    assert isinstance(outcomes[1], ValueError)
+    assert ledger.batches == [[1, -2, 3], [1], [-2], [3]]
+
+
+async def test_a_batch_whose_answer_was_lost_is_written_again_item_by_item(ledger: Ledger) -> None:
+    ledger.lost = 1
+    flusher = Flusher(ledger.write)
+    assert await asyncio.gather(*map(flusher.submit, [1, 2])) == ["wrote 1", "wrote 2"]
+    assert ledger.batches == [[1, 2], [1], [2]]
+
+
+async def test_while_the_database_is_away_nobody_waits_for_more_than_one_more_try(ledger: Ledger) -> None:
+    ledger.lost = 2
+    flusher = Flusher(ledger.write)
+    outcomes = await asyncio.gather(*map(flusher.submit, [1, 2, 3]), return_exceptions=True)
+    assert all(isinstance(outcome, StoreLost) for outcome in outcomes)
+    assert ledger.batches == [[1, 2, 3], [1]]
+    assert await flusher.submit(4) == "wrote 4"
+
+
+async def test_a_caller_that_gives_up_costs_the_others_nothing(ledger: Ledger) -> None:
+    ledger.open.clear()
+    flusher = Flusher(ledger.write)
+    gone, stays = await submitted(flusher, [1, 2])
+    await asyncio.sleep(0)
+    gone.cancel()
+    ledger.open.set()
+    assert await stays == "wrote 2"
+    assert ledger.batches == [[1, 2]]
+
+
+async def test_more_than_can_be_written_in_time_is_refused_at_once(ledger: Ledger) -> None:
+    ledger.open.clear()
+    flusher = Flusher(ledger.write, in_flight=1)
+    first = await submitted(flusher, [0])
+    await asyncio.sleep(0)
+    waiting = await submitted(flusher, range(WAITING))
+    with pytest.raises(StoreUnavailable):
+        await flusher.submit(1)
+    ledger.open.set()
+    await asyncio.gather(*first, *waiting)
