@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import SecretStr, ValidationError
 
 from app.api.context import ApiContext
+from app.api.limits import Limits
 from app.domain.lifecycle import LifecyclePolicy
 from app.domain.provider import ProviderAdapter
 from app.domain.routing import RetryPolicy
@@ -91,7 +92,8 @@ def build_api(settings: Settings) -> ApiContext:
     return ApiContext(
         engine=engine,
         writing=writing,
-        authenticator=Authenticator(engine),
+        authenticator=Authenticator(engine, remember_seconds=settings.api.key_cache_seconds),
+        limits=_limits(settings),
         cancellation=Cancellation(engine),
         messages=Messages(engine, writing, validity_seconds=settings.messages.validity_seconds),
         webhooks=WebhookIntake(
@@ -101,6 +103,7 @@ def build_api(settings: Settings) -> ApiContext:
             unique_for=timedelta(days=settings.retention.webhook_digest_days),
         ),
         public_url=settings.public_url,
+        body_seconds=settings.api.body_seconds,
     )
 
 
@@ -165,6 +168,16 @@ def _adapter(
             for item in error.errors(include_input=False)
         ]
         raise SettingsError("\n".join(lines)) from error
+
+
+def _limits(settings: Settings) -> Limits:
+    api = settings.api
+    return Limits(
+        requests_per_second=api.requests_per_second,
+        request_burst=api.request_burst or 2 * api.requests_per_second,
+        bad_credentials_per_minute=api.bad_credentials_per_minute,
+        trusted_proxies=api.trusted_proxies,
+    )
 
 
 def _secret(settings: Settings) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from app.api.limits import Limits
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
@@ -24,10 +25,13 @@ class ApiContext:
     """To write with what is acknowledged, each statement by itself."""
 
     authenticator: Authenticator
+    limits: Limits
     messages: Messages
     cancellation: Cancellation
     webhooks: WebhookIntake
     public_url: str
+    body_seconds: float
+    """How long a whole body may take to arrive."""
 
     async def aclose(self) -> None:
         """Say what is left to be said, and let the connections go."""

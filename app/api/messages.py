@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.authentication import authenticate
 from app.api.context import context
-from app.api.description import problems
 from app.api.paging import ListQuery, read_cursor, write_cursor
 from app.api.schemas import (
     JSON_OPTIONS,
@@ -35,17 +34,12 @@ _ID_LENGTH: Final = 36
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
-_PAGE: Final[dict[str, Any]] = {
-    "headers": {"Link": {"schema": {"type": "string"}, "description": 'The next page, as `rel="next"` (RFC 8288).'}}
-}
-
 
 @router.get(
     "",
     operation_id="list_messages",
     summary="List messages",
     response_model=MessagePage,
-    responses={200: _PAGE, **problems(400, 401, 403, 422, 503)},
 )
 async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, Query()]) -> Response:
     """List messages, the newest first, by keyset: page on with `next_cursor`, or follow the Link header."""
@@ -70,7 +64,6 @@ async def index(request: Request, caller: CallerOf, query: Annotated[ListQuery, 
     operation_id="get_message",
     summary="Read a message",
     response_model=MessageView,
-    responses=problems(401, 403, 404, 503),
 )
 async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read one message as it stands."""
@@ -84,7 +77,6 @@ async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     operation_id="list_message_events",
     summary="Read a message's history",
     response_model=EventList,
-    responses=problems(401, 403, 404, 503),
 )
 async def events(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read everything that was said about a message, in order, and what each changed."""
@@ -100,7 +92,6 @@ async def events(request: Request, caller: CallerOf, message_id: str) -> Respons
     operation_id="cancel_message",
     summary="Cancel a message",
     response_model=MessageView,
-    responses=problems(401, 403, 404, 409, 503),
 )
 async def cancel(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Take a message back while it is scheduled, held or queued; once a worker has it, the answer is 409.

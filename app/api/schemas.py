@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
+from app.api.moments import Moment
+from app.domain.change import EventReason, EventSource
+from app.domain.delivery_errors import DeliveryError
+from app.domain.encoding import Encoding
 from app.domain.message import MAX_SEGMENTS_DEFAULT, MAX_SEGMENTS_LIMIT, DeliveryGuarantee
+from app.domain.schedule import MAX_VALIDITY, Untimely, check_expires_at, check_send_at
 from app.domain.status import Direction, MessageStatus
 from app.store.messages import StoredEvent, StoredMessage
 
-MAX_VALIDITY_SECONDS: Final = 3 * 24 * 3600
+JSON_OPTIONS: Final = orjson.OPT_UTC_Z
+"""How times are written: in UTC, with a Z."""
+
+_MOMENT: Final = "2026-11-22T19:16:43.368000Z"
 _CONTROL: Final = {*map(chr, range(0x20)), "\x7f"} - {"\n", "\r", "\t"}
 _INVISIBLE: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 
@@ -35,6 +45,13 @@ def _visible(value: str) -> str:
     return value
 
 
+def _timely(moment: datetime, objection: Untimely | None) -> datetime:
+    """Give a moment in UTC, or raise what speaks against it."""
+    if objection is not None:
+        raise PydanticCustomError(objection.code, "{detail}", {"detail": objection.detail})
+    return moment.astimezone(UTC)
+
+
 CleanText = Annotated[str, AfterValidator(_clean)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Reference = Annotated[Line, Field(min_length=1, max_length=128)]
@@ -49,95 +66,161 @@ class MessageRequest(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "examples": [
-                {
-                    "from": "+15551234567",
-                    "to": "+15559876543",
-                    "body": "Your order has shipped. Track: https://example.com/track/123",
-                }
-            ]
+            "examples": [{"from": "+15551234567", "to": "+15559876543", "body": "Your order has shipped."}]
         },
     )
 
     sender: Line = Field(
-        alias="from", min_length=1, max_length=32, description="One of your senders; any, with a test key."
+        alias="from",
+        min_length=1,
+        max_length=32,
+        description="One of your senders; any, with a test key.",
+        examples=["+15551234567"],
     )
-    recipient: Line = Field(alias="to", min_length=1, max_length=64, description="The recipient, in E.164.")
+    recipient: Line = Field(
+        alias="to", min_length=1, max_length=64, description="The recipient, in E.164.", examples=["+15559876543"]
+    )
     body: Annotated[CleanText, AfterValidator(_visible)] = Field(
-        min_length=1, max_length=1600, description="The text. Its encoding and segments are counted for you."
+        min_length=1,
+        max_length=1600,
+        description="The text. Its encoding and segments are counted for you.",
+        examples=["Your order has shipped."],
     )
-    client_reference: Reference | None = Field(default=None, description="Your own id for it; need not be unique.")
+    client_reference: Reference | None = Field(
+        default=None, description="Your own id for it; need not be unique.", examples=["order-1042"]
+    )
     metadata: dict[MetadataKey, MetadataValue] = Field(
-        default_factory=dict, max_length=50, description="Up to 50 strings that come back with it."
+        default_factory=dict,
+        max_length=50,
+        description="Up to 50 strings that come back with it.",
+        examples=[{"team": "checkout"}],
+    )
+    send_at: Moment = Field(
+        default=None,
+        description="When to send it, up to 35 days ahead; RFC 3339 with a zone. Without it: at once.",
+        examples=["2027-01-31T09:30:00Z"],
     )
     validity_seconds: int | None = Field(
-        default=None, ge=1, le=MAX_VALIDITY_SECONDS, description="How long it stays worth sending."
+        default=None,
+        ge=1,
+        le=round(MAX_VALIDITY.total_seconds()),
+        description="How long it stays worth sending, counted from `send_at` where there is one.",
+        examples=[3600],
+    )
+    expires_at: Moment = Field(
+        default=None,
+        description="Until when it is worth sending, at most 3 days after `send_at` or now; "
+        "in place of `validity_seconds`.",
+        examples=["2027-01-31T17:30:00Z"],
     )
     delivery_guarantee: Annotated[DeliveryGuarantee, Field(strict=False)] = Field(
         default=DeliveryGuarantee.AT_MOST_ONCE,
         description="What happens when nobody can tell whether the provider took it: at_most_once makes it "
         "`unconfirmed`, at_least_once sends it once more and flags it `possible_duplicate`.",
+        examples=[DeliveryGuarantee.AT_MOST_ONCE],
     )
     max_segments: int = Field(
-        default=MAX_SEGMENTS_DEFAULT, ge=1, le=MAX_SEGMENTS_LIMIT, description="Refuse longer texts than this."
+        default=MAX_SEGMENTS_DEFAULT,
+        ge=1,
+        le=MAX_SEGMENTS_LIMIT,
+        description="Refuse longer texts than this.",
+        examples=[3],
     )
+
+    @field_validator("send_at")
+    @classmethod
+    def _is_to_be_sent_soon(cls, value: datetime | None) -> datetime | None:
+        return None if value is None else _timely(value, check_send_at(value, now=datetime.now(UTC)))
+
+    @field_validator("expires_at")
+    @classmethod
+    def _is_worth_a_while(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value is None:
+            return None
+        if info.data.get("validity_seconds") is not None:
+            raise PydanticCustomError("one_of_two", "send `expires_at` or `validity_seconds`, not both")
+        if "send_at" not in info.data:
+            # That one was refused, so there is nothing yet to count from.
+            return value
+        return _timely(value, check_expires_at(value, send_at=info.data.get("send_at"), now=datetime.now(UTC)))
 
 
 class MessageView(BaseModel):
     """A message as it stands."""
 
-    id: UUID
-    status: MessageStatus
-    direction: Direction
-    sender: str = Field(serialization_alias="from")
-    recipient: str = Field(serialization_alias="to")
-    body: str
-    encoding: str
-    segments: int
-    client_reference: str | None
-    metadata: dict[str, str]
-    delivery_guarantee: DeliveryGuarantee
-    possible_duplicate: bool
-    attempts: int
-    provider: str | None
-    error_code: str | None
-    test: bool
-    created_at: datetime
-    updated_at: datetime
-    sent_at: datetime | None
-    final_at: datetime | None
-    expires_at: datetime | None
+    id: UUID = Field(
+        description="Ours, a UUIDv7: newer messages have greater ids, to the millisecond.",
+        examples=["01a204b0-76e8-7133-8069-fed851132188"],
+    )
+    status: MessageStatus = Field(description="Where it stands.", examples=[MessageStatus.DELIVERED])
+    direction: Direction = Field(description="Which way it goes.", examples=[Direction.OUTBOUND])
+    sender: str = Field(
+        serialization_alias="from", description="A number in E.164, a short code or a name.", examples=["+15551234567"]
+    )
+    recipient: str = Field(serialization_alias="to", description="In E.164.", examples=["+15559876543"])
+    body: str = Field(description="The text, unchanged.", examples=["Your order has shipped."])
+    encoding: Encoding = Field(description="How the text goes over the air.", examples=[Encoding.GSM_7])
+    segments: int = Field(ge=1, description="How many billed parts it makes.", examples=[1])
+    client_reference: str | None = Field(description="Your own id for it.", examples=["order-1042"])
+    metadata: dict[str, str] = Field(description="Your own strings.", examples=[{"team": "checkout"}])
+    delivery_guarantee: DeliveryGuarantee = Field(
+        description="As asked for.", examples=[DeliveryGuarantee.AT_MOST_ONCE]
+    )
+    possible_duplicate: bool = Field(
+        description="Whether it was sent a second time because the outcome of the first stayed unknown.",
+        examples=[False],
+    )
+    attempts: int = Field(ge=0, description="How many tries at a provider were begun.", examples=[1])
+    provider: str | None = Field(description="The provider account that it goes through.", examples=["sandbox"])
+    error_code: DeliveryError | None = Field(
+        description="Why it was not delivered; explained at `/v1/errors/{code}`.", examples=[DeliveryError.LANDLINE]
+    )
+    test: bool = Field(description="Whether it was sent with a test key.", examples=[True])
+    created_at: datetime = Field(description="When it was accepted.", examples=[_MOMENT])
+    updated_at: datetime = Field(description="When it last changed.", examples=[_MOMENT])
+    send_at: datetime | None = Field(description="When it is to be sent; null for at once.", examples=[_MOMENT])
+    sent_at: datetime | None = Field(description="When the provider was first known to have it.", examples=[_MOMENT])
+    final_at: datetime | None = Field(description="When it reached a final status.", examples=[_MOMENT])
+    expires_at: datetime | None = Field(description="Until when it is worth sending.", examples=[_MOMENT])
 
 
 class EventView(BaseModel):
     """One line of a message's history: what was said, by whom, and whether it changed anything."""
 
-    sequence: int
-    at: datetime
-    source: str
-    previous: MessageStatus | None
-    status: MessageStatus
-    applied: bool
-    reason: str | None
-    attempt: int | None
-    error_code: str | None
-    provider_status: str | None
-    provider_code: str | None
-    reported_at: datetime | None
+    sequence: int = Field(ge=1, description="Its place in the history.", examples=[5])
+    at: datetime = Field(description="When it was stored.", examples=[_MOMENT])
+    source: EventSource = Field(description="Who said it.", examples=[EventSource.PROVIDER])
+    previous: MessageStatus | None = Field(
+        description="Where the message stood before; null on the first.", examples=[MessageStatus.SENT]
+    )
+    status: MessageStatus = Field(description="What was said.", examples=[MessageStatus.DELIVERED])
+    applied: bool = Field(description="Whether it changed the message.", examples=[True])
+    reason: EventReason | None = Field(
+        description="Why it changed nothing, or what stood behind it.", examples=[EventReason.DUPLICATE]
+    )
+    attempt: int | None = Field(description="Which try it is about.", examples=[1])
+    error_code: DeliveryError | None = Field(description="What went wrong.", examples=[DeliveryError.LANDLINE])
+    provider_status: str | None = Field(description="The provider's own word for the status.", examples=["delivered"])
+    provider_code: str | None = Field(description="The provider's own code for the error.", examples=["2204"])
+    reported_at: datetime | None = Field(
+        description="When it happened, by the provider's clock; decides nothing.", examples=[_MOMENT]
+    )
 
 
 class MessagePage(BaseModel):
     """One page of messages, the newest first."""
 
-    data: list[MessageView]
-    next_cursor: str | None
-    has_more: bool
+    data: list[MessageView] = Field(description="The messages.")
+    next_cursor: str | None = Field(
+        description="Where the next page begins; null on the last.", examples=["AaIEsHboczOAaf7YURMhiPxrUG3UqbHX"]
+    )
+    has_more: bool = Field(description="Whether there is another page.", examples=[True])
 
 
 class EventList(BaseModel):
     """A message's whole history, in order."""
 
-    data: list[EventView]
+    data: list[EventView] = Field(description="The events.")
 
 
 def message_document(message: StoredMessage) -> dict[str, Any]:
@@ -161,6 +244,7 @@ def message_document(message: StoredMessage) -> dict[str, Any]:
         "test": message.test,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
+        "send_at": message.send_at,
         "sent_at": message.sent_at,
         "final_at": message.final_at,
         "expires_at": message.expires_at,

@@ -56,6 +56,9 @@ class EventReason(StrEnum):
     GAVE_UP = "gave-up"
     """It certainly did not leave, and no further try is due."""
 
+    WITHDRAWN = "withdrawn"
+    """Its account withdrew a second copy; the first one may have left."""
+
 
 class Work(StrEnum):
     """What a worker is to do when a queue row falls due."""

@@ -208,7 +208,8 @@ def give_back(message: MessageState, attempt: AttemptState, *, now: datetime) ->
 
 
 def _rejected(message: MessageState, attempt: AttemptState, failure: ProviderFailure) -> Change:
-    status, error = _honest(message, MessageStatus.FAILED, failure.error)
+    end = MessageStatus.EXPIRED if failure.error is DeliveryError.EXPIRED else MessageStatus.FAILED
+    status, error = _honest(message, end, failure.error)
     closed = replace(attempt, phase=AttemptPhase.REJECTED)
     return replace(with_failure(raise_to(message, status, attempt=closed), failure), error=error)
 

@@ -53,9 +53,12 @@ def next_step(
     `jitter` is random in [0, 1).
 
     A throttled send (429) costs no try: the provider said that it was not looked at. A wait beyond
-    the message's validity ends it now, for the sooner its account knows, the better.
+    the message's validity ends it now, for the sooner its account knows, the better, and so does a
+    send that found it stale.
     """
     error = deferred.failure.error
+    if error is DeliveryError.EXPIRED:
+        return GiveUp(status=MessageStatus.EXPIRED, error=error)
     used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
     if used >= policy.max_tries:
         return GiveUp(status=MessageStatus.FAILED, error=error)

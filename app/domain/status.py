@@ -15,7 +15,7 @@ class MessageStatus(StrEnum):
     """Where a message stands."""
 
     SCHEDULED = "scheduled"
-    """Accepted, to be queued at its `send_at`."""
+    """Accepted, to be sent at its `send_at`."""
 
     HELD = "held"
     """Accepted, but kept back until somebody or some rule lets it go."""
@@ -45,7 +45,7 @@ class MessageStatus(StrEnum):
     """On the handset."""
 
     CANCELED = "canceled"
-    """Withdrawn by its account before any attempt."""
+    """Withdrawn by its account while it waited; it was not sent."""
 
     RECEIVED = "received"
     """An inbound message."""
@@ -87,7 +87,14 @@ COMMANDS: Final[dict[MessageStatus, frozenset[MessageStatus]]] = {
         }
     ),
     MessageStatus.HELD: frozenset(
-        {MessageStatus.QUEUED, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED}
+        {
+            MessageStatus.QUEUED,
+            MessageStatus.FAILED,
+            MessageStatus.EXPIRED,
+            MessageStatus.CANCELED,
+            # As for a queued one.
+            MessageStatus.UNCONFIRMED,
+        }
     ),
     MessageStatus.SENDING: frozenset(
         {

@@ -16,7 +16,7 @@ from app.domain.change import Change
 from app.domain.delivery_errors import DeliveryError
 from app.domain.foreign import storable_outcome
 from app.domain.http import FailurePhase, TransportFailure
-from app.domain.lifecycle import LifecyclePolicy, begin, give_back, rescue, resolve, settle
+from app.domain.lifecycle import LifecyclePolicy, give_back, rescue, resolve, settle
 from app.domain.provider import (
     AttemptRef,
     Deferred,
@@ -28,6 +28,7 @@ from app.domain.provider import (
     Unknown,
 )
 from app.domain.status import MessageStatus
+from app.domain.waiting import claim
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes
 from app.store.engine import Engine, StoreUnavailable, transaction
@@ -55,6 +56,12 @@ class Assignment:
     fence: int
     begin_before: float
     """On the monotonic clock: a worker that was stopped for longer must not begin any more."""
+
+    worth_until: float
+    """On the monotonic clock, and never later than `expires_at` is on the database's: after it the message is stale.
+
+    The machine's wall clock has no part in it, so it may be wrong.
+    """
 
     send: SendRequest = field(repr=False)
 
@@ -92,11 +99,14 @@ class Dispatcher:
     async def claim(self, *, limit: int) -> list[Assignment]:
         """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.
 
+        Stale ones expire instead.
+
         Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered, and
         given back by the next one, because nothing of it was begun.
         """
         await self._give_back()
-        begin_before = time.monotonic() + (self._config.lease - self._config.send_deadline).total_seconds()
+        # Taken before the database takes its own time, so that what is reckoned from both can only be too early.
+        asked_at = time.monotonic()
         fence: int | None = None
         try:
             async with transaction(self._engine) as connection:
@@ -104,19 +114,19 @@ class Dispatcher:
                 if not due:
                     return []
                 fence = await next_fence(connection)
-                changes = [
-                    begin(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._config.lease)
+                claims = [
+                    claim(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._config.lease)
                     for item in due
                 ]
-                await apply_changes(connection, changes)
+                await apply_changes(connection, [change for changes in claims for change in changes])
         except StoreUnavailable:
             if fence is not None:
                 self._doubtful.append(fence)
             raise
         return [
-            _assignment(item, change, fence, begin_before)
-            for item, change in zip(due, changes, strict=True)
-            if change.status is MessageStatus.SENDING
+            self._assignment(item, changes[-1], fence, asked_at)
+            for item, changes in zip(due, claims, strict=True)
+            if changes[-1].status is MessageStatus.SENDING
         ]
 
     async def send(self, assignment: Assignment) -> Result:
@@ -207,7 +217,10 @@ class Dispatcher:
         return len(changes)
 
     async def _attempt(self, assignment: Assignment) -> SendOutcome:
-        if time.monotonic() > assignment.begin_before:
+        now = time.monotonic()
+        if now >= assignment.worth_until:
+            return Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
+        if now > assignment.begin_before:
             late = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped")
             return Deferred(failure=late)
         adapter = self._adapters.get(assignment.provider)
@@ -234,6 +247,23 @@ class Dispatcher:
         response = await self._transport.perform(request)
         return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
 
+    def _assignment(self, due: DueMessage, begun: Change, fence: int, asked_at: float) -> Assignment:
+        worth_seconds = (due.state.expires_at - due.now).total_seconds()
+        return Assignment(
+            attempt=AttemptRef(message_id=due.state.id, number=begun.attempts),
+            provider=due.provider,
+            fence=fence,
+            begin_before=asked_at + (self._config.lease - self._config.send_deadline).total_seconds(),
+            worth_until=asked_at + worth_seconds,
+            send=SendRequest(
+                sender=due.sender,
+                recipient=due.recipient,
+                body=due.body,
+                segments=due.segments,
+                validity_seconds=max(1, math.ceil(worth_seconds)),
+            ),
+        )
+
     def _status_url(self, assignment: Assignment) -> str:
         provider = assignment.provider
         token = write_token(assignment.attempt, provider=provider, secret=self._config.secret)
@@ -251,22 +281,6 @@ def _failed(failure: TransportFailure) -> SendOutcome:
             return Unknown(failure=ProviderFailure(error=error, provider_code=failure.reason))
         case _:
             assert_never(failure.phase)
-
-
-def _assignment(due: DueMessage, change: Change, fence: int, begin_before: float) -> Assignment:
-    return Assignment(
-        attempt=AttemptRef(message_id=due.state.id, number=change.attempts),
-        provider=due.provider,
-        fence=fence,
-        begin_before=begin_before,
-        send=SendRequest(
-            sender=due.sender,
-            recipient=due.recipient,
-            body=due.body,
-            segments=due.segments,
-            validity_seconds=max(1, math.ceil((due.state.expires_at - due.now).total_seconds())),
-        ),
-    )
 
 
 def _warn(what: str, changes: Sequence[Change]) -> None:

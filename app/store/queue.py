@@ -84,6 +84,23 @@ _SENT_OUT: Final = text(
 ).bindparams(bindparam("message_ids", type_=ARRAY(Uuid)), bindparam("numbers", type_=ARRAY(SmallInteger)))
 
 
+# Both wait, in the reports' order: the message first. Claims skip what is locked, so none waits for this in turn.
+_OWN: Final = text(
+    f"SELECT {_STATE}, m.test FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id FOR UPDATE"  # noqa: S608 - constants of this module
+)
+_LEASE: Final = text("SELECT leased_until FROM dispatch_queue WHERE message_id = :id FOR UPDATE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnMessage:
+    """A message as its account holds it, locked with its queue row."""
+
+    state: MessageState
+    test: bool
+    leased: bool
+    """Whether a worker has it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DueMessage:
     """A message whose turn has come, with what an adapter needs of it."""
@@ -129,6 +146,16 @@ async def lock_due(connection: Connection, *, limit: int) -> list[DueMessage]:
         )
         for row in rows
     ]
+
+
+async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID) -> OwnMessage | None:
+    """Lock one message of an account, then its queue row; None if the account has none with this id."""
+    row = (await connection.execute(_OWN, {"id": message_id, "account_id": account_id})).one_or_none()
+    if row is None:
+        return None
+    # A statement of its own, for it must see the row as it is once the message is locked.
+    leased_until = await connection.scalar(_LEASE, {"id": message_id})
+    return OwnMessage(state=_message(row), test=row.test, leased=leased_until is not None)
 
 
 async def lock_unresolved(connection: Connection, *, limit: int) -> list[OpenWork]:

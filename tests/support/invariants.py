@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from app.domain.change import EventSource
 from app.domain.message import DeliveryGuarantee
@@ -91,12 +92,15 @@ def _acceptance(run: Run) -> Iterator[str]:
     yield from (f"{reference}: accepted {times} times" for reference, times in references.items() if times > 1)
 
 
+_ACCEPTED_AS: Final = frozenset({MessageStatus.QUEUED, MessageStatus.SCHEDULED})
+
+
 def _history(message: Message) -> Iterator[str]:
     """Each history is gap-free, legal, and leads to where the message stands."""
     if [event.sequence for event in message.events] != list(range(1, len(message.events) + 1)):
         yield f"{message.id}: its history has gaps"
     first = message.events[0] if message.events else None
-    if first is None or (first.source, first.status, first.applied) != (EventSource.API, MessageStatus.QUEUED, True):
+    if first is None or (first.source, first.applied) != (EventSource.API, True) or first.status not in _ACCEPTED_AS:
         yield f"{message.id}: its history does not begin with its acceptance"
     reached: MessageStatus | None = None
     for event in message.events:
@@ -131,6 +135,8 @@ def _sending(run: Run) -> Iterator[str]:
             yield f"{message.id}: taken {times} times under {message.guarantee}"
         if times > 1 and not message.possible_duplicate:
             yield f"{message.id}: taken {times} times, but not flagged possible_duplicate"
+        if times and message.status is MessageStatus.CANCELED:
+            yield f"{message.id}: canceled, but taken"
         if message.possible_duplicate and message.guarantee is DeliveryGuarantee.AT_MOST_ONCE:
             yield f"{message.id}: flagged possible_duplicate under at_most_once"
 

@@ -40,6 +40,14 @@ UNDELIVERED: Final = replace(
     MESSAGE, status=_UNDELIVERED, events=(*MESSAGE.events[:4], replace(ARRIVED, status=_UNDELIVERED))
 )
 
+AHEAD: Final = replace(ACCEPTED, status=MessageStatus.SCHEDULED)
+CANCELED: Final = replace(
+    MESSAGE,
+    status=MessageStatus.CANCELED,
+    attempts=0,
+    events=(AHEAD, replace(AHEAD, sequence=2, previous=AHEAD.status, status=MessageStatus.CANCELED)),
+)
+
 
 def having(*events: Event) -> Run:
     return replace(CLEAN, messages=(replace(MESSAGE, events=events),))
@@ -102,6 +110,7 @@ PLANTED: Final[list[tuple[Run, list[str]]]] = [
         of_message(replace(MESSAGE, possible_duplicate=True)),
         ["m1: flagged possible_duplicate under at_most_once"],
     ),
+    (of_message(CANCELED, texts=0), ["m1: canceled, but taken"]),
     (of_message(MESSAGE, texts=2), ["m1: received 2 times, but taken 1 times"]),
     (of_message(UNDELIVERED, taken=0, texts=1), ["m1: received 1 times, but taken 0 times"]),
     (of_message(MESSAGE, texts=0), ["m1: delivered, but received 0 times"]),
@@ -123,6 +132,10 @@ def test_a_clean_run_has_no_violations() -> None:
 def test_a_flagged_resend_and_an_undelivered_message_are_no_violations() -> None:
     assert violations(of_message(FLAGGED, taken=2, texts=2)) == []
     assert violations(of_message(UNDELIVERED, texts=0)) == []
+
+
+def test_a_scheduled_message_that_is_canceled_is_no_violation() -> None:
+    assert violations(of_message(CANCELED, taken=0, texts=0)) == []
 
 
 @pytest.mark.parametrize(("run", "found"), PLANTED, ids=[found[0] for _, found in PLANTED])
