@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator
@@ -16,7 +16,7 @@ _EXAMPLE: Final = "2027-01-31T09:30:00Z, or 2027-01-31T10:30:00+01:00"
 
 
 def read_moment(value: object) -> object:
-    """Read a moment; None passes, and everything that names none raises with a sentence on what to write."""
+    """Read a moment, in UTC; None passes, and everything that names none raises with a sentence on what to write."""
     if value is None:
         return None
     match = _RFC_3339.fullmatch(value) if isinstance(value, str) else None
@@ -25,11 +25,20 @@ def read_moment(value: object) -> object:
     if match["zone"] is None:
         raise PydanticCustomError("zone_missing", f"must name its zone: {_EXAMPLE}")
     try:
-        return datetime.fromisoformat(match[0].upper())
+        return _in_utc(datetime.fromisoformat(match[0].upper()))
     except ValueError as error:
         raise PydanticCustomError(
             "no_such_moment", "must be a day and a time that exist; seconds go up to 59, leap seconds are not taken"
         ) from error
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Write a moment in UTC, so that it is the same request whatever its zone."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # At either end of time; whoever asks whether it is near enough will refuse it.
+        return moment
 
 
 Moment = Annotated[datetime | None, BeforeValidator(read_moment)]

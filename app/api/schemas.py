@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from app.domain.change import EventReason, EventSource
 from app.domain.delivery_errors import DeliveryError
 from app.domain.encoding import Encoding
 from app.domain.message import MAX_SEGMENTS_DEFAULT, MAX_SEGMENTS_LIMIT, DeliveryGuarantee
-from app.domain.schedule import MAX_VALIDITY, Untimely, check_expires_at, check_send_at
+from app.domain.schedule import MAX_VALIDITY
 from app.domain.status import Direction, MessageStatus
 from app.store.messages import StoredEvent, StoredMessage
 
@@ -43,13 +43,6 @@ def _visible(value: str) -> str:
     if all(character.isspace() or character in _INVISIBLE for character in value):
         raise ValueError("must hold at least one visible character")
     return value
-
-
-def _timely(moment: datetime, objection: Untimely | None) -> datetime:
-    """Give a moment in UTC, or raise what speaks against it."""
-    if objection is not None:
-        raise PydanticCustomError(objection.code, "{detail}", {"detail": objection.detail})
-    return moment.astimezone(UTC)
 
 
 CleanText = Annotated[str, AfterValidator(_clean)]
@@ -127,22 +120,12 @@ class MessageRequest(BaseModel):
         examples=[3],
     )
 
-    @field_validator("send_at")
-    @classmethod
-    def _is_to_be_sent_soon(cls, value: datetime | None) -> datetime | None:
-        return None if value is None else _timely(value, check_send_at(value, now=datetime.now(UTC)))
-
     @field_validator("expires_at")
     @classmethod
-    def _is_worth_a_while(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
-        if value is None:
-            return None
-        if info.data.get("validity_seconds") is not None:
+    def _says_it_once(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value is not None and info.data.get("validity_seconds") is not None:
             raise PydanticCustomError("one_of_two", "send `expires_at` or `validity_seconds`, not both")
-        if "send_at" not in info.data:
-            # That one was refused, so there is nothing yet to count from.
-            return value
-        return _timely(value, check_expires_at(value, send_at=info.data.get("send_at"), now=datetime.now(UTC)))
+        return value
 
 
 class MessageView(BaseModel):

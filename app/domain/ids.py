@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ RANDOM_BITS: Final = 62
 """How many random bits an id takes (RFC 9562 section 5.7, `rand_b`)."""
 
 
+@lru_cache(maxsize=10_000)
 def account_hash(account_id: UUID) -> int:
     """Twelve bits of a hash of the account, the same for everything that it owns."""
     return int.from_bytes(hashlib.sha256(account_id.bytes).digest()[:2], "big") >> 4

@@ -1,12 +1,17 @@
-"""What a message must be to be accepted, as far as it can be told without looking anything up."""
+"""What a message must be to be accepted, as far as it can be told without looking anything up.
+
+This is asked after the idempotency key: what was accepted once is answered again, whatever has passed since.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from app.domain.encoding import Segmentation, segment
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.phone import NumberProblem, RecipientRefused, check_recipient
+from app.domain.schedule import check_expires_at, check_send_at
 from app.domain.sender import SenderRefused, check_sender
 
 _RECIPIENT_REMEDIES: Final[dict[NumberProblem, str]] = {
@@ -15,6 +20,24 @@ _RECIPIENT_REMEDIES: Final[dict[NumberProblem, str]] = {
     NumberProblem.NOT_VALID: "`to` is not a number that its country assigns. Test keys also take fictional numbers.",
     NumberProblem.UNKNOWN_COUNTRY_CODE: "`to` begins with a country code that does not exist.",
 }
+
+
+def require_timely(*, send_at: datetime | None, expires_at: datetime | None) -> None:
+    """Raise `validation-failed` for moments that have passed or are too far away."""
+    if send_at is None and expires_at is None:
+        return
+    now = datetime.now(UTC)
+    objections = {
+        "/send_at": check_send_at(send_at, now=now) if send_at else None,
+        "/expires_at": check_expires_at(expires_at, send_at=send_at, now=now) if expires_at else None,
+    }
+    errors = tuple(
+        FieldError(pointer=pointer, code=objection.code, detail=objection.detail)
+        for pointer, objection in objections.items()
+        if objection is not None
+    )
+    if errors:
+        raise Refusal(ErrorCode.VALIDATION_FAILED, " ".join(error.detail for error in errors), errors=errors)
 
 
 def recipient_of(text: str, *, test: bool) -> str:

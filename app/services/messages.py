@@ -16,7 +16,7 @@ from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.ids import created_at
 from app.domain.message import DeliveryGuarantee, NewMessage
 from app.domain.status import Direction, MessageStatus
-from app.services.admission import recipient_of, segments_of, sender_of
+from app.services.admission import recipient_of, require_timely, segments_of, sender_of
 from app.services.authentication import Caller
 from app.services.flusher import Flusher
 from app.services.identity import new_id
@@ -33,26 +33,16 @@ SANDBOX: Final = "sandbox"
 class SendCommand(Protocol):
     """What a caller asks to be sent, of the right types and sizes, but not yet found acceptable."""
 
-    @property
-    def sender(self) -> str: ...
-    @property
-    def recipient(self) -> str: ...
-    @property
-    def body(self) -> str: ...
-    @property
-    def client_reference(self) -> str | None: ...
-    @property
-    def metadata(self) -> dict[str, str]: ...
-    @property
-    def send_at(self) -> datetime | None: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-    @property
-    def validity_seconds(self) -> int | None: ...
-    @property
-    def delivery_guarantee(self) -> DeliveryGuarantee: ...
-    @property
-    def max_segments(self) -> int: ...
+    sender: str
+    recipient: str
+    body: str
+    client_reference: str | None
+    metadata: dict[str, str]
+    send_at: datetime | None
+    expires_at: datetime | None
+    validity_seconds: int | None
+    delivery_guarantee: DeliveryGuarantee
+    max_segments: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +110,7 @@ class Messages:
 
     async def _checked(self, caller: Caller, account_id: UUID, command: SendCommand) -> NewMessage:
         test = caller.mode is KeyMode.TEST
+        require_timely(send_at=command.send_at, expires_at=command.expires_at)
         recipient = recipient_of(command.recipient, test=test)
         sender = command.sender if test else sender_of(command.sender)
         segmentation = segments_of(command.body, at_most=command.max_segments)

@@ -35,7 +35,7 @@ from app.store.webhooks import (
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
-_SEARCH_BACK: Final = timedelta(days=40)
+_SEARCH_BACK: Final = timedelta(days=80)
 _REPORT: Final = TypeAdapter(StatusReport)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -141,3 +142,16 @@ async def test_a_moment_that_cannot_be_taken_is_refused_with_what_to_do(
         assert str(given) == "" or str(given) not in answer.text
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM messages")) == 0
+
+
+async def test_what_was_accepted_is_answered_again_although_its_moment_has_passed(
+    client: httpx.AsyncClient, test_key: dict[str, str]
+) -> None:
+    headers = {**test_key, "idempotency-key": "order-9"}
+    asked = {**MESSAGE, "expires_at": moment(seconds=0.7)}
+    first = await client.post("/v1/messages", headers=headers, json=asked)
+    await asyncio.sleep(0.8)
+    again = await client.post("/v1/messages", headers=headers, json=asked)
+    assert (again.status_code, again.json()) == (202, first.json())
+    other = await client.post("/v1/messages", headers={**test_key, "idempotency-key": "order-10"}, json=asked)
+    assert (other.status_code, other.json()["code"]) == (422, "validation-failed")
