@@ -1,11 +1,13 @@
 """What the product says about itself: structured log lines without personal data or secrets.
 
 At the bottom of the layers, so that everything may log; it imports nothing of the product. The rules
-of what is hidden are in `masking`, the lines and where they go in `logs`.
+of what is hidden are in `masking` and `patterns`, the form of a line in `shape`, ordinary lines in `logs`,
+the line of each request in `requests`, and the way out in `stderr`.
 """
 
 from __future__ import annotations
 
-from app.telemetry.logs import bind, configure, get_logger
+from app.telemetry.logs import bind, configure, get_logger, request_id
+from app.telemetry.requests import REQUESTS
 
-__all__ = ["bind", "configure", "get_logger"]
+__all__ = ["REQUESTS", "bind", "configure", "get_logger", "request_id"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from app.telemetry import REQUESTS
 from tests.telemetry.output import Lines
 
 
@@ -16,8 +17,9 @@ from tests.telemetry.output import Lines
 def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
-    configured = structlog.get_config()
+    configured, requests = structlog.get_config(), dict(vars(REQUESTS))
     yield
+    vars(REQUESTS).update(requests)
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook
