@@ -23,6 +23,7 @@ from app.services.cancellation import Cancellation
 from app.services.dispatch import DispatchConfig, Dispatcher
 from app.services.maintenance import Maintenance
 from app.services.messages import SANDBOX, Messages
+from app.services.queue_caps import QueueCaps
 from app.services.reports import Reports
 from app.services.webhooks import WebhookIntake
 from app.settings import DELIMITER, PREFIX, Settings, SettingsError
@@ -95,7 +96,12 @@ def build_api(settings: Settings) -> ApiContext:
         authenticator=Authenticator(engine, remember_seconds=settings.api.key_cache_seconds),
         limits=_limits(settings),
         cancellation=Cancellation(engine),
-        messages=Messages(engine, writing, validity_seconds=settings.messages.validity_seconds),
+        messages=Messages(
+            engine,
+            writing,
+            validity_seconds=settings.messages.validity_seconds,
+            caps=QueueCaps(engine, cap=settings.messages.queued_per_account),
+        ),
         webhooks=WebhookIntake(
             writing,
             build_adapters(settings),

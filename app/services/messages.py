@@ -20,6 +20,7 @@ from app.services.admission import recipient_of, require_timely, segments_of, se
 from app.services.authentication import Caller
 from app.services.flusher import Flusher
 from app.services.identity import new_id
+from app.services.queue_caps import QueueCaps
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
 from app.store.engine import Autocommit, Engine
@@ -64,10 +65,11 @@ class Route:
 class Messages:
     """The use cases of outbound messages."""
 
-    def __init__(self, engine: Engine, writing: Engine, *, validity_seconds: int) -> None:
-        """Take an engine to read with and one to write with, and the validity of a message whose caller is silent."""
+    def __init__(self, engine: Engine, writing: Engine, *, validity_seconds: int, caps: QueueCaps) -> None:
+        """Take an engine to read with and one to write with, the validity of a message whose caller is silent, caps."""
         self._writing = Autocommit(writing)
         self._validity_seconds = validity_seconds
+        self._caps = caps
         self._senders = SenderDirectory(engine)
         self._notifier = Notifier(self._writing, WAKE_CHANNEL)
         self._flusher = Flusher(self._store)
@@ -102,13 +104,18 @@ class Messages:
     async def aclose(self) -> None:
         """Wake the workers for what was accepted last."""
         await self._notifier.aclose()
+        await self._caps.aclose()
 
     async def _store(self, batch: Sequence[Submission]) -> list[Stored | Earlier]:
         outcomes = await accept(self._writing, batch)
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Stored):
+                self._caps.accepted(item.message.account_id)
         self._notifier.wake()
         return outcomes
 
     async def _checked(self, caller: Caller, account_id: UUID, command: SendCommand) -> NewMessage:
+        self._caps.check(account_id)
         test = caller.mode is KeyMode.TEST
         require_timely(send_at=command.send_at, expires_at=command.expires_at)
         recipient = recipient_of(command.recipient, test=test)

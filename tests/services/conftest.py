@@ -17,6 +17,7 @@ from app.domain.message import DeliveryGuarantee
 from app.services.authentication import Authenticator
 from app.services.dispatch import DispatchConfig, Dispatcher
 from app.services.messages import Messages
+from app.services.queue_caps import QueueCaps
 from app.services.reports import Reports
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
@@ -61,7 +62,7 @@ def intake(engine: Engine, shared_database_url: str) -> WebhookIntake:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Asked:
     """A command with everything as most callers leave it."""
 
@@ -78,16 +79,17 @@ class Asked:
 
 
 @pytest.fixture
-async def accept(engine: Engine) -> Accept:
+async def accept(engine: Engine) -> AsyncIterator[Accept]:
     """Accept a message of a test key and give its id."""
     account = await tenant(engine)
     caller = await Authenticator(engine).authenticate(account.test)
-    messages = Messages(engine, engine, validity_seconds=3600)
+    messages = Messages(engine, engine, validity_seconds=3600, caps=QueueCaps(engine, cap=1_000_000))
 
     async def accepted(**change: Any) -> UUID:
         return (await messages.accept(caller, Asked(**change), None)).message.id
 
-    return accepted
+    yield accepted
+    await messages.aclose()
 
 
 @pytest.fixture
