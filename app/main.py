@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,12 +14,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from app import telemetry
-from app.api import description, health, messages, problems, sending, webhooks
-from app.api.middleware import HeadAsGet, RequestLog, VersionPrefix
+from app.api import description, errors, health, messages, problem_pages, problems, raw_route, sending, webhooks
+from app.api.middleware import HeadAsGet, HeadGuard, VersionPrefix
+from app.api.protocol import GatewayProtocol
+from app.api.request_log import LoggedRequests, RequestLog
 from app.bootstrap import build_api
 from app.settings import Settings
 
-_ROUTERS: Final = (sending.router, messages.router, webhooks.router, health.router)
+_ROUTERS: Final = (messages.router, errors.router, problem_pages.router, health.router)
+_RAW_ROUTERS: Final = (webhooks.router, sending.router)
 _DESCRIPTION: Final = "Send SMS through any provider, and know what became of each message."
 
 
@@ -43,26 +47,43 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
+    for router in _RAW_ROUTERS:
+        raw_route.install(app, router)
     description.install(app)
     return app
 
 
-def wrap(app: FastAPI) -> ASGIApp:
-    """Put the middleware around an application: HEAD, unprefixed paths, request ids."""
+def wrap(app: FastAPI, *, logged: LoggedRequests = LoggedRequests.ALL) -> ASGIApp:
+    """Put the middleware around an application: HEAD, request ids, refused heads, unprefixed paths."""
     roots = {path.split("/")[2] for path in app.openapi()["paths"] if path.startswith("/v1/")}
-    return HeadAsGet(RequestLog(VersionPrefix(app, roots)))
+    return HeadAsGet(RequestLog(HeadGuard(VersionPrefix(raw_route.RawLane(app), roots)), logged=logged))
 
 
 def serve(settings: Settings) -> None:
     """Run the API until SIGTERM; requests in flight are answered first."""
     telemetry.configure(json=settings.log_json, level=settings.log_level, component="api")
+    app = wrap(create_app(settings), logged=settings.log_requests)
+    _spare_the_collector()
     uvicorn.run(
-        wrap(create_app(settings)),
+        app,
         host=settings.api.host,
         port=settings.api.port,
+        http=GatewayProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=round(settings.dispatch.drain_seconds),
     )
+
+
+def _spare_the_collector() -> None:
+    """Take what lives as long as the process out of the collector's sight, and let it look less often.
+
+    Routes, models and tables are hundreds of thousands of objects that are never garbage. Looking through them
+    again and again took a fifth of the process's time; a request leaves next to no cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

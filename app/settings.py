@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.networks import IPvAnyNetwork
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -23,6 +24,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from app.api.request_log import LoggedRequests
 from app.services.messages import SANDBOX
 
 PREFIX: Final = "GATEWAY_"
@@ -33,7 +35,7 @@ OF_THE_PROCESS: Final[dict[str, str]] = {
     "GATEWAY_DATA_DIR": "where `gateway dev` keeps its database; by default .data in the repository",
     "GATEWAY_SECRETS_DIR": "directory of files that hold settings, by default /run/secrets",
     "GATEWAY_TEST_DATABASE_URL": "a Postgres server that the tests may make databases on",
-    "GATEWAY_TEST_FULL": "1 makes the tests run every fault, soak and browser test in full",
+    "GATEWAY_TEST_FULL": "1 makes the tests run every fault, soak, browser and contract test in full",
 }
 """Variables that are read before, or outside of, the settings."""
 
@@ -51,6 +53,24 @@ class ApiSettings(_Group):
 
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one.")
+    body_seconds: float = Field(
+        default=10, gt=0, le=300, description="How long a request's body may take to arrive, in seconds."
+    )
+    key_cache_seconds: float = Field(
+        default=5, ge=0, le=5, description="How long a key counts as verified; so long may a revoked one live on."
+    )
+    requests_per_second: int = Field(
+        default=500, ge=1, le=1_000_000, description="Requests of one key that each process takes in a second."
+    )
+    request_burst: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Requests of one key at once; by default those of two seconds."
+    )
+    bad_credentials_per_minute: int = Field(
+        default=20, ge=1, le=1_000_000, description="Wrong API keys of one address before it has to wait."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Networks of proxies whose X-Forwarded-For tells the caller's address, as a JSON list."
+    )
 
 
 class DatabaseSettings(_Group):
@@ -90,6 +110,9 @@ class MessageSettings(_Group):
 
     validity_seconds: int = Field(
         default=36_000, ge=1, le=259_200, description="How long a message stays worth sending, if its caller is silent."
+    )
+    queued_per_account: int = Field(
+        default=1_000_000, ge=1, description="Messages of one account that may wait; further ones are refused."
     )
 
 
@@ -166,6 +189,10 @@ class Settings(BaseSettings):
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
     )
     log_json: bool | None = Field(default=None, description="Log as JSON; by default where there is no terminal.")
+    log_requests: LoggedRequests = Field(
+        default=LoggedRequests.ALL,
+        description="Requests that leave a log line: `all`, or `failures` (from status 400).",
+    )
     api: ApiSettings = ApiSettings()
     database: DatabaseSettings = DatabaseSettings()
     dispatch: DispatchSettings = DispatchSettings()

@@ -1,22 +1,43 @@
-"""What happens around every request: its id, its log line, and the paths without the /v1 prefix."""
+"""What happens around every request to its head: limits and framing, HEAD, and the paths without the /v1 prefix."""
 
 from __future__ import annotations
 
-import re
-import time
-import uuid
 from collections.abc import Iterable
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.telemetry import get_logger
+from app.api.problems import problem
+from app.domain.errors import ErrorCode, Refusal
 
-_log = get_logger(__name__)
-_USABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_REQUEST_ID: Final = b"x-request-id"
-_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz"})
+HEADERS_LIMIT: Final = 16 * 1024
+"""Bytes of all names and values of one request's headers."""
+
+HEADER_COUNT: Final = 100
+TARGET_LIMIT: Final = 8 * 1024
+"""Bytes of path and query."""
+
+_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
+
+
+class HeadGuard:
+    """Refuses a head that is too large, or that two servers could read as two different requests.
+
+    It ends the connection too: what follows such a head may not be what it seems to be.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is in order."""
+        refusal = _head_refusal(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("gateway.headers", []).append((b"connection", b"close"))
+        await problem(refusal)(scope, receive, send)
 
 
 class VersionPrefix:
@@ -32,12 +53,11 @@ class VersionPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the prefix where it was left out."""
-        if scope["type"] == "http" and scope["path"].split("/", 2)[1:2] and self._is_unprefixed(scope["path"]):
-            scope["path"] = f"/v1{scope['path']}"
+        if scope["type"] == "http":
+            path = scope["path"]
+            if not path.startswith("/v1/") and path[1:].partition("/")[0] in self._roots:
+                scope["path"] = f"/v1{path}"
         await self._app(scope, receive, send)
-
-    def _is_unprefixed(self, path: str) -> bool:
-        return path.split("/", 2)[1] in self._roots
 
 
 class HeadAsGet:
@@ -59,39 +79,36 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
-class RequestLog:
-    """Gives each request an id (the caller's X-Request-Id if it is usable), returns it, and logs one line."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bind the id to everything logged meanwhile."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = _request_id(scope)
-        started = time.perf_counter()
-        status = 500
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message = {**message, "headers": [*message["headers"], (_REQUEST_ID, request_id.encode())]}
-            await send(message)
-
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                if scope["path"] not in _QUIET:
-                    milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                    route = getattr(scope.get("route"), "path", None)
-                    _log.info("request", method=scope["method"], route=route, status=status, milliseconds=milliseconds)
+def _head_refusal(scope: Scope) -> Refusal | None:
+    headers = scope["headers"]
+    size = 0
+    framing = []
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name in _FRAMING:
+            framing.append((name, value))
+    if size > HEADERS_LIMIT or len(headers) > HEADER_COUNT:
+        limits = f"{HEADER_COUNT} headers and {HEADERS_LIMIT} bytes of them"
+        return Refusal(ErrorCode.HEADERS_TOO_LARGE, f"A request may have {limits}. Send fewer or shorter ones.")
+    # RFC 9110 has 414 for this; one code serves both, for cause and remedy are alike: the head is too large.
+    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > TARGET_LIMIT:
+        detail = f"Path and query may have {TARGET_LIMIT} bytes. Send a shorter URL."
+        return Refusal(ErrorCode.HEADERS_TOO_LARGE, detail)
+    # The usual request has a Host and perhaps a length, and is in order if that is a number.
+    return _framing_refusal(framing, http_version=scope["http_version"])
 
 
-def _request_id(scope: Scope) -> str:
-    given = next((value for name, value in scope["headers"] if name == _REQUEST_ID), b"").decode("latin-1")
-    return given if _USABLE_ID.fullmatch(given) else uuid.uuid4().hex
+def _framing_refusal(framing: list[tuple[bytes, bytes]], *, http_version: str) -> Refusal | None:
+    """Judge the headers that say where a request goes and where its body ends (RFC 9112 sections 3.2 and 6)."""
+    names = [name for name, _ in framing]
+    hosts = names.count(b"host")
+    if hosts > 1 or (hosts == 0 and http_version == "1.1"):
+        return Refusal(ErrorCode.BAD_REQUEST, "Send one Host header.")
+    if len(names) - hosts > 1:
+        return Refusal(ErrorCode.BAD_REQUEST, "Send one Content-Length, or else Transfer-Encoding: chunked.")
+    for name, value in framing:
+        if name == b"content-length" and not value.isdigit():
+            return Refusal(ErrorCode.BAD_REQUEST, "Content-Length is the number of the body's bytes.")
+        if name == b"transfer-encoding" and value.lower() != b"chunked":
+            return Refusal(ErrorCode.BAD_REQUEST, "The only Transfer-Encoding that is read here is chunked.")
+    return None

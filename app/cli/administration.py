@@ -90,7 +90,7 @@ def list_keys(account: MaybeAccount = None) -> None:
 
 
 def revoke_key(key: Annotated[str, typer.Argument(help="Its id, such as mgw_live_….")]) -> None:
-    """Revoke a key; it stops working at once, on every process."""
+    """Revoke a key; it stops working within five seconds, on every process."""
     _do(lambda admin: admin.revoke_key(key))
     print("revoked")
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from app.domain.credentials import Credentials, KeyMode, Scope, hash_secret
 from app.domain.errors import ErrorCode, Refusal
-from app.store.accounts import find_usable_key
+from app.store.accounts import ApiKey, find_usable_key
 from app.store.engine import Engine, transaction
+
+REMEMBERED: Final = 10_000
+"""How many verified headers are remembered."""
 
 _NOBODY: Final = bytes(32)
 
@@ -33,30 +43,110 @@ class Caller:
             raise Refusal(ErrorCode.FORBIDDEN, f"This needs a key with the scope {wanted}.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Verified:
+    caller: Caller
+    until: float
+    """When the store has to be asked again, by the monotonic clock."""
+
+
 class Authenticator:
-    """Checks keys against the store, on each request: a revocation works at once."""
+    """Checks keys against the store, and remembers for a few seconds what it said.
 
-    def __init__(self, engine: Engine) -> None:
-        """Take the engine to read keys from."""
+    A revocation works in each process once that time is over. What is remembered is found by the SHA-256
+    of the whole Authorization header, so no secret is kept, and one who has a part of a key finds nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        remember_seconds: float = 5,
+        size: int = REMEMBERED,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the engine to read keys from, and for how long and how many of its answers count."""
         self._engine = engine
+        self._remember_seconds = remember_seconds
+        self._size = size
+        self._clock = clock
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._under_way: dict[bytes, asyncio.Task[Caller | None]] = {}
 
-    async def authenticate(self, credentials: Credentials | None) -> Caller:
-        """Find the caller; raises `unauthenticated` for any key that is unknown, wrong, revoked or expired."""
-        if credentials is None:
-            raise _unauthenticated()
+    def remembered(self, header: bytes) -> Caller | None:
+        """Give the caller of a header that was verified moments ago; it costs a hash and a look into a table."""
+        digest = hashlib.sha256(header).digest()
+        found = self._verified.get(digest)
+        if found is None or self._clock() >= found.until:
+            return None
+        self._verified.move_to_end(digest)
+        return found.caller
+
+    def knows(self, header: bytes) -> bool:
+        """Tell whether a header was right when it was last verified, or is being verified now."""
+        digest = hashlib.sha256(header).digest()
+        return digest in self._verified or digest in self._under_way
+
+    async def verify(self, header: bytes, credentials: Credentials) -> Caller | None:
+        """Ask the store about a header, once for all who present it at the same time; None if it is not right.
+
+        Raises `StoreUnavailable`.
+        """
+        digest = hashlib.sha256(header).digest()
+        task = self._under_way.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._verify(digest, credentials))
+            self._under_way[digest] = task
+            task.add_done_callback(partial(self._settled, digest))
+        # One who gives up must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def authenticate(self, credentials: Credentials) -> Caller:
+        """Ask the store, whatever is remembered; raises `unauthenticated` for any key that it does not hold usable."""
+        key = await self._find(credentials)
+        if key is None:
+            raise unauthenticated()
+        return _caller(key)
+
+    async def _verify(self, digest: bytes, credentials: Credentials) -> Caller | None:
+        # Counted from before the question: a revocation between the answer and now is not missed for longer.
+        asked_at = self._clock()
+        key = await self._find(credentials)
+        if key is None:
+            self._verified.pop(digest, None)
+            return None
+        lifetime = self._remember_seconds
+        if key.expires_at is not None:
+            lifetime = min(lifetime, (key.expires_at - datetime.now(UTC)).total_seconds())
+        verified = _Verified(caller=_caller(key), until=asked_at + lifetime)
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        if len(self._verified) > self._size:
+            self._verified.popitem(last=False)
+        return verified.caller
+
+    async def _find(self, credentials: Credentials) -> ApiKey | None:
         presented = hash_secret(credentials.secret)
         async with transaction(self._engine) as connection:
             key = await find_usable_key(connection, credentials.key_id, presented)
         # Compared even where there is no key, so that an unknown id takes as long as a wrong secret.
         right = hmac.compare_digest(key.secret_hash if key else _NOBODY, presented)
-        if key is None or not right or key.mode is not credentials.mode:
-            raise _unauthenticated()
-        return Caller(key_id=key.id, account_id=key.account_id, mode=key.mode, scopes=key.scopes)
+        return key if key is not None and right and key.mode is credentials.mode else None
+
+    def _settled(self, digest: bytes, task: asyncio.Task[Caller | None]) -> None:
+        del self._under_way[digest]
+        if not task.cancelled():
+            task.exception()  # read here too, for nobody may be waiting any more
 
 
-def _unauthenticated() -> Refusal:
+def unauthenticated() -> Refusal:
+    """The refusal of whoever did not prove who he is; the same whatever was wrong."""
     return Refusal(
         ErrorCode.UNAUTHENTICATED,
         "Send an API key by HTTP Basic (its id as the user, its secret as the password) or as a Bearer token "
         "(both joined by an underscore). `gateway keys create` makes one.",
     )
+
+
+def _caller(key: ApiKey) -> Caller:
+    return Caller(key_id=key.id, account_id=key.account_id, mode=key.mode, scopes=key.scopes)

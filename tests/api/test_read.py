@@ -188,7 +188,7 @@ async def test_only_an_ops_key_may_ask_by_account(client: httpx.AsyncClient, tes
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-@pytest.mark.parametrize("path", ["not-an-id", "%00", "..%2f..", "0192f3a0-1234-7abc-8def-0123456789ag", "x" * 10_000])
+@pytest.mark.parametrize("path", ["not-an-id", "%00", "..%2f..", "0192f3a0-1234-7abc-8def-0123456789ag", "x" * 8_000])
 async def test_what_is_no_id_is_not_found(client: httpx.AsyncClient, test_key: dict[str, str], path: str) -> None:
     answer = await client.get(f"/v1/messages/{path}", headers=test_key)
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
