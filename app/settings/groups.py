@@ -1,0 +1,110 @@
+"""The groups that settings come in, each with its defaults, units and sentences."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.networks import IPvAnyNetwork
+
+
+class Group(BaseModel):
+    """Settings that belong together; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ApiSettings(Group):
+    """The API process."""
+
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one.")
+    body_seconds: float = Field(
+        default=10, gt=0, le=300, description="How long a request's body may take to arrive, in seconds."
+    )
+    key_cache_seconds: float = Field(
+        default=5, ge=0, le=5, description="How long a key counts as verified; so long may a revoked one live on."
+    )
+    requests_per_second: int = Field(
+        default=500, ge=1, le=1_000_000, description="Requests of one key that each process takes in a second."
+    )
+    request_burst: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Requests of one key at once; by default those of two seconds."
+    )
+    bad_credentials_per_minute: int = Field(
+        default=20, ge=1, le=1_000_000, description="Wrong API keys of one address before it has to wait."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Networks of proxies whose X-Forwarded-For tells the caller's address, as a JSON list."
+    )
+
+
+class DatabaseSettings(Group):
+    """The pool of each process."""
+
+    pool_size: int = Field(default=10, ge=4, le=200, description="Connections of each process.")
+    statement_seconds: float = Field(default=5, gt=0, description="Longest run of one statement, in seconds.")
+    acquire_seconds: float = Field(default=2, gt=0, description="Longest wait for a connection, in seconds.")
+
+
+class DispatchSettings(Group):
+    """The worker."""
+
+    concurrency: int = Field(default=64, ge=1, le=1000, description="Sends in flight in each worker.")
+    send_deadline_seconds: float = Field(default=20, gt=0, description="Total time of one provider call, in seconds.")
+    connect_seconds: float = Field(default=5, gt=0, description="Longest wait for a connection to a provider.")
+    lease_seconds: float = Field(default=45, gt=0, description="How long a worker may be silent about its claims.")
+    evidence_wait_seconds: float = Field(
+        default=120, gt=0, description="How long an unknown outcome waits for a status report, in seconds."
+    )
+    poll_seconds: float = Field(default=0.5, gt=0, description="How often the queue is looked at without being woken.")
+    drain_seconds: float = Field(default=25, gt=0, description="How long a stopping worker waits for its sends.")
+    retry_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(1, 4, 15, 60, 300), min_length=1, description="Longest wait before each next try, as a JSON list."
+    )
+    max_tries: int = Field(default=6, ge=1, le=20, description="Tries of a message that was certainly not sent.")
+
+    @model_validator(mode="after")
+    def _lease_outlasts_the_send(self) -> DispatchSettings:
+        if self.lease_seconds <= self.send_deadline_seconds:
+            raise ValueError("lease_seconds must be longer than send_deadline_seconds, or workers are taken for dead")
+        return self
+
+
+class MessageSettings(Group):
+    """Messages."""
+
+    validity_seconds: int = Field(
+        default=36_000, ge=1, le=259_200, description="How long a message stays worth sending, if its caller is silent."
+    )
+    queued_per_account: int = Field(
+        default=1_000_000, ge=1, description="Messages of one account that may wait; further ones are refused."
+    )
+
+
+class RetentionSettings(Group):
+    """How long things are kept."""
+
+    idempotency_days: int = Field(default=7, ge=1, le=90, description="Days that an Idempotency-Key is remembered.")
+    webhook_digest_days: int = Field(default=3, ge=1, description="Days in which an equal webhook is a repeat.")
+    webhook_receipt_days: int = Field(default=30, ge=1, description="Days that processed webhooks are kept.")
+    orphan_hours: int = Field(default=72, ge=1, description="Hours that a report waits for its attempt to be known.")
+    inbound_reference_days: int = Field(default=30, ge=1, description="Days in which an inbound id is a repeat.")
+
+
+class SandboxSettings(Group):
+    """The pretend carrier network, and how it is reached. Test keys reach nothing else."""
+
+    url: str = Field(default="http://127.0.0.1:8081", description="Where the gateway reaches the sandbox.")
+    host: str = Field(default="127.0.0.1", description="Address that `gateway sandbox` listens on.")
+    port: int = Field(default=8081, ge=0, le=65535, description="Port that it listens on; 0 takes a free one.")
+    api_key: str = Field(default="sandbox", description="User of the sandbox's API.")
+    api_secret: SecretStr | None = Field(
+        default=None, min_length=8, description="Its password; by default derived from GATEWAY_SECRET_KEY."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        description="What the sandbox signs its webhooks with; by default derived from GATEWAY_SECRET_KEY.",
+    )
+    pace: float = Field(default=1, ge=0, le=100, description="Factor on all of the carriers' latencies.")
