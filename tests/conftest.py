@@ -24,7 +24,7 @@ structlog.configure(
 )
 
 FULL = os.environ.get("GATEWAY_TEST_FULL") == "1"
-LONG_MARKS = ("fault", "soak", "browser")
+LONG_MARKS = ("fault", "soak", "browser", "contract")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

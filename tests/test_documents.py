@@ -93,7 +93,7 @@ def test_the_map_gives_every_rank() -> None:
 
 def test_the_readme_draws_legal_steps_alone() -> None:
     steps = status_diagram(README)
-    assert len(steps) == 11
+    assert len(steps) == 14
     assert [step for step in steps if not is_legal_step(MessageStatus(step[0]), MessageStatus(step[1]))] == []
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
 
 from app.api.context import context
-from app.api.description import problems
 from app.domain.errors import ErrorCode, Refusal
 from app.store.engine import transaction
 from app.store.schema import known_revisions, unreadiness
@@ -17,25 +17,44 @@ router: Final = APIRouter(tags=["health"])
 _VERSION: Final = version("messaging-gateway")
 
 
-@router.get("/livez", summary="Is the process alive?")
+class Liveness(BaseModel):
+    """The process serves requests."""
+
+    status: Literal["alive"] = Field(description="Always the same; otherwise there is no answer.")
+
+
+class Readiness(BaseModel):
+    """The gateway can serve."""
+
+    status: Literal["ready"] = Field(description="Always the same; otherwise the answer is a problem.")
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    version: str = Field(description="Of this code.", examples=["0.1.0"])
+    schema_revision: str = Field(description="Of the database schema that it works with.", examples=["0001"])
+
+
+@router.get("/livez", operation_id="get_liveness", summary="Is the process alive?")
 @router.get("/healthz", include_in_schema=False)
-async def livez() -> dict[str, str]:
+async def livez() -> Liveness:
     """Answer as long as the process serves requests at all."""
-    return {"status": "alive"}
+    return Liveness(status="alive")
 
 
-@router.get("/readyz", summary="Can it serve?", responses=problems(503))
-async def readyz(request: Request) -> dict[str, str]:
+@router.get("/readyz", operation_id="get_readiness", summary="Can it serve?")
+async def readyz(request: Request) -> Readiness:
     """Answer whether the database is there, migrated to this code's revision, with partitions ahead."""
     async with transaction(context(request).engine) as connection:
         reason = await unreadiness(connection)
     if reason is not None:
         raise Refusal(ErrorCode.TEMPORARILY_UNAVAILABLE, f"Not ready: {reason}.", retry_after_seconds=5)
-    return {"status": "ready"}
+    return Readiness(status="ready")
 
 
-@router.get("/version", summary="Which version is it?")
-async def show_version(response: Response) -> dict[str, Any]:
+@router.get("/version", operation_id="get_version", summary="Which version is it?")
+async def show_version(response: Response) -> Version:
     """Name this code's version and the schema revision that it works with."""
     response.headers["cache-control"] = "no-store"
-    return {"version": _VERSION, "schema_revision": known_revisions()[0]}
+    return Version(version=_VERSION, schema_revision=known_revisions()[0])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.api.moments import Moment
 from app.api.schemas import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.status import Direction, MessageStatus
@@ -19,6 +21,7 @@ from app.store.messages import MessageFilter
 MAX_LIMIT: Final = 200
 _ID_BYTES: Final = 16
 _CHECK_BYTES: Final = 8
+_SPACED_ZONE: Final = re.compile(r" (\d\d:\d\d)$", re.ASCII)
 
 
 def _restore_plus(value: str) -> str:
@@ -26,7 +29,13 @@ def _restore_plus(value: str) -> str:
     return f"+{value[1:]}" if value.startswith(" ") else value
 
 
+def _restore_zone(value: object) -> object:
+    """Undo the same of a moment's zone: `…T09:30:00 01:00`."""
+    return _SPACED_ZONE.sub(r"+\1", value) if isinstance(value, str) else value
+
+
 Address = Annotated[Line, Field(max_length=64), AfterValidator(_restore_plus)]
+MomentInQuery = Annotated[Moment, BeforeValidator(_restore_zone)]
 
 
 class ListQuery(BaseModel):
@@ -34,17 +43,29 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    recipient: Address | None = Field(default=None, alias="to")
-    sender: Address | None = Field(default=None, alias="from")
-    status: MessageStatus | None = None
-    direction: Direction | None = None
-    client_reference: Line | None = Field(default=None, max_length=128)
-    provider: Line | None = Field(default=None, max_length=64)
-    error_code: Line | None = Field(default=None, max_length=64)
-    created_after: AwareDatetime | None = Field(default=None, description="At or after this moment.")
-    created_before: AwareDatetime | None = Field(default=None, description="Before this moment.")
+    recipient: Address | None = Field(
+        default=None, alias="to", description="The recipient, in E.164.", examples=["+15559876543"]
+    )
+    sender: Address | None = Field(default=None, alias="from", description="The sender.", examples=["+15551234567"])
+    status: MessageStatus | None = Field(default=None, description="Where it stands.")
+    direction: Direction | None = Field(default=None, description="Which way it goes.")
+    client_reference: Line | None = Field(
+        default=None, max_length=128, description="Your own id.", examples=["order-1042"]
+    )
+    provider: Line | None = Field(
+        default=None, max_length=64, description="The provider account.", examples=["sandbox"]
+    )
+    error_code: Line | None = Field(
+        default=None, max_length=64, description="Why it was not delivered.", examples=["landline"]
+    )
+    created_after: MomentInQuery = Field(
+        default=None, description="At or after this moment.", examples=["2026-11-22T00:00:00Z"]
+    )
+    created_before: MomentInQuery = Field(
+        default=None, description="Before this moment.", examples=["2026-11-23T00:00:00Z"]
+    )
     account: UUID | None = Field(default=None, description="Only for keys with the scope ops:read.")
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT)
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="How many at most.", examples=[50])
     cursor: str | None = Field(default=None, max_length=64, description="`next_cursor` of the page before.")
 
     def filter_for(self, account_id: UUID | None) -> MessageFilter:

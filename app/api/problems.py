@@ -8,10 +8,12 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.domain.errors import TITLES, ErrorCode, FieldError, Refusal
+from app.domain.status import MessageStatus
 from app.store.engine import StoreUnavailable
 from app.telemetry import get_logger
 
@@ -52,13 +54,66 @@ _BY_HTTP_STATUS: Final[dict[int, tuple[ErrorCode, str]]] = {
 _RETRY_AFTER_SECONDS: Final = 2
 
 
-def problem(refusal: Refusal) -> Response:
-    """Write a refusal as a problem document."""
-    status = STATUSES[refusal.code]
-    document: dict[str, Any] = {
-        "type": f"/problems/{refusal.code}",
+class ProblemError(BaseModel):
+    """One field that was refused."""
+
+    pointer: str = Field(
+        description="JSON Pointer (RFC 6901) into the body, or the name of a parameter; empty for the whole body.",
+        examples=["/to"],
+    )
+    code: str = Field(description="What is wrong with it, in a word that stays.", examples=["not-e164"])
+    detail: str = Field(
+        description="What is wrong with it, and what would be accepted.",
+        examples=["Write `to` in E.164: a plus, the country code and the number, digits only."],
+    )
+    suggestion: str | None = Field(
+        default=None,
+        description="A form of the field that would be accepted; only where one can be told.",
+        examples=["+15559876543"],
+    )
+
+
+class Problem(BaseModel):
+    """A refusal, as RFC 9457 writes it. Act on `code`: it is stable, the sentences are not."""
+
+    type: str = Field(
+        description="A reference, relative to the gateway, to the page that explains this kind of problem.",
+        json_schema_extra={"format": "uri-reference"},
+        examples=["/problems/recipient-invalid"],
+    )
+    title: str = Field(
+        description="The kind of problem in a few words.",
+        examples=["The recipient is not a number that can be texted"],
+    )
+    status: int = Field(ge=400, le=599, description="The HTTP status of this answer.", examples=[422])
+    detail: str = Field(
+        description="What is wrong, and what to do.",
+        examples=["Write `to` in E.164: a plus, the country code and the number, digits only."],
+    )
+    code: ErrorCode = Field(description="Which problem it is.", examples=[ErrorCode.RECIPIENT_INVALID])
+    errors: list[ProblemError] = Field(description="The fields concerned; empty where it is about none.")
+    message_status: MessageStatus | None = Field(
+        default=None,
+        description="Where the message stands that the request was about; only with `not-cancelable`.",
+        examples=[MessageStatus.SENT],
+    )
+    request_id: str | None = Field(
+        description="As in the X-Request-Id header; the gateway's log knows more under it.",
+        examples=["33cc90e195f04853838661a780c31a19"],
+    )
+
+
+def problem_type(code: ErrorCode) -> str:
+    """Give a refusal's `type`: a reference, relative to the gateway, to the page that explains it."""
+    return f"/problems/{code}"
+
+
+def problem_document(refusal: Refusal, *, request_id: str | None) -> dict[str, Any]:
+    """Give a refusal as the JSON document that callers read."""
+    return {
+        "type": problem_type(refusal.code),
         "title": TITLES[refusal.code],
-        "status": status,
+        "status": STATUSES[refusal.code],
         "detail": refusal.detail,
         "code": refusal.code,
         "errors": [
@@ -71,14 +126,19 @@ def problem(refusal: Refusal) -> Response:
             for error in refusal.errors
         ],
         **({"message_status": refusal.message_status} if refusal.message_status else {}),
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "request_id": request_id,
     }
+
+
+def problem(refusal: Refusal) -> Response:
+    """Write a refusal as a problem document."""
+    document = problem_document(refusal, request_id=structlog.contextvars.get_contextvars().get("request_id"))
     headers = {}
     if refusal.code is ErrorCode.UNAUTHENTICATED:
         headers["www-authenticate"] = 'Basic realm="gateway", charset="UTF-8", Bearer realm="gateway"'
     if refusal.retry_after_seconds is not None:
         headers["retry-after"] = str(refusal.retry_after_seconds)
-    return Response(orjson.dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(orjson.dumps(document), status_code=STATUSES[refusal.code], media_type=MEDIA_TYPE, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -99,10 +159,22 @@ def internal_error() -> Refusal:
     )
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def answer(request: Request, error: Exception) -> Response:
+    """Answer an error as the application does, where it did not pass through it."""
+    if isinstance(error, Refusal):
+        return await _refused(request, error)
+    if isinstance(error, StoreUnavailable):
+        return await _unavailable(request, error)
+    return await _mistake(request, error)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    return problem(error)
+    response = problem(error)
+    if error.code is ErrorCode.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_allowed(request, but=request.method))
+    return response
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -115,12 +187,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-def _allowed(request: Request) -> list[str]:
-    """List what a path takes over all of its routes; the framework names those of the first one only."""
+def _allowed(request: Request, *, but: str = "") -> list[str]:
+    """List what a path takes over all of its routes; the framework names those of the first one only.
+
+    `but` is a method that the path takes in general and refused to this caller.
+    """
     methods = [
         method
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
-        if any(
+        if method != but
+        and any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.router.routes
         )
     ]

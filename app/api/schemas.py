@@ -172,7 +172,7 @@ class EventView(BaseModel):
 
     sequence: int = Field(ge=1, description="Its place in the history.", examples=[5])
     at: datetime = Field(description="When it was stored.", examples=[_MOMENT])
-    source: EventSource = Field(description="Who said it.", examples=[EventSource.PROVIDER])
+    source: EventSource = Field(description="Whose word it is.", examples=[EventSource.PROVIDER])
     previous: MessageStatus | None = Field(
         description="Where the message stood before; null on the first.", examples=[MessageStatus.SENT]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -11,27 +11,14 @@ from fastapi import APIRouter, Request, Response
 from app.api.authentication import authenticate
 from app.api.body import read_model
 from app.api.context import context
-from app.api.description import body_of, problems
 from app.api.raw_route import RawRoute
 from app.api.schemas import JSON_OPTIONS, MessageRequest, MessageView, message_document
 from app.domain.credentials import Scope
 from app.domain.errors import ErrorCode, Refusal
 
 router: Final = APIRouter(tags=["messages"], route_class=RawRoute)
-_KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})', re.ASCII)
-_KEY_HEADER: Final[dict[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "maxLength": 255},
-    "description": "Repeat a request safely: the same key and body give the first answer again.",
-}
-_ACCEPTED: Final[dict[str, Any]] = {
-    "headers": {
-        "Location": {"schema": {"type": "string"}, "description": "Where the message can be read."},
-        "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "`true` for an earlier answer."},
-    }
-}
+_KEY: Final = re.compile(rb'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
+
 
 @router.post(
     "/v1/messages",
@@ -39,8 +26,6 @@ _ACCEPTED: Final[dict[str, Any]] = {
     operation_id="send_message",
     summary="Send a message",
     response_model=MessageView,
-    responses={202: _ACCEPTED, **problems(400, 401, 403, 413, 415, 422, 503)},
-    openapi_extra={**body_of(MessageRequest), "parameters": [_KEY_HEADER]},
 )
 async def send(request: Request) -> Response:
     """Accept a message: it is stored for good when this answers, and sent right afterwards."""
@@ -60,13 +45,13 @@ async def send(request: Request) -> Response:
 
 def _idempotency_key(request: Request) -> str | None:
     """Read the key as the IETF draft writes it (a quoted string) or bare; raises `idempotency-key-invalid`."""
-    headers = request.headers.getlist("idempotency-key")
-    if not headers:
+    given = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    if not given:
         return None
-    match = _KEY.fullmatch(headers[0]) if len(headers) == 1 else None
+    match = _KEY.fullmatch(given[0]) if len(given) == 1 else None
     if match is None:
         raise Refusal(
             ErrorCode.IDEMPOTENCY_KEY_INVALID,
             "Send one key of 1 to 255 printable ASCII characters: in quotes, or bare without spaces.",
         )
-    return match[1] or match[2]
+    return (match[1] or match[2]).decode()

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.body import WEBHOOK_LIMIT, read_bytes
 from app.api.context import context
-from app.api.description import problems
 from app.api.raw_route import RawRoute
 from app.domain.http import WebhookRequest
 
@@ -42,7 +41,6 @@ for path, operation_id in _PATHS:
         methods=["POST"],
         operation_id=operation_id,
         summary="A provider's webhook",
-        responses=problems(401, 404, 413, 503),
     )
     router.add_api_route(path, receive, methods=["GET"], include_in_schema=False)
 
