@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -24,7 +25,12 @@ JSON_OPTIONS: Final = orjson.OPT_UTC_Z
 
 _MOMENT: Final = "2026-11-22T19:16:43.368000Z"
 _CONTROL: Final = {*map(chr, range(0x20)), "\x7f"} - {"\n", "\r", "\t"}
-_INVISIBLE: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
+
+# White space, Unicode's Default_Ignorable_Code_Point, and interlinear annotation marks.
+_NOTHING_VISIBLE: Final = re.compile(
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
 
 
 def _clean(value: str) -> str:
@@ -40,7 +46,7 @@ def _one_line(value: str) -> str:
 
 
 def _visible(value: str) -> str:
-    if all(character.isspace() or character in _INVISIBLE for character in value):
+    if _NOTHING_VISIBLE.fullmatch(value):
         raise ValueError("must hold at least one visible character")
     return value
 

@@ -71,6 +71,9 @@ class NewMessage:
     """What its rate is counted by: the sender, or the account for test messages."""
 
     test: bool
+    created_at: datetime
+    """Its id's own time."""
+
     send_at: datetime | None
     """When it is to be sent; None for as soon as may be."""
 

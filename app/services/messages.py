@@ -122,8 +122,10 @@ class Messages:
         sender = command.sender if test else sender_of(command.sender)
         segmentation = segments_of(command.body, at_most=command.max_segments)
         route = Route(provider=SANDBOX, lane=account_id) if test else await self._route(account_id, sender)
+        message_id = new_id(account_id)
         return NewMessage(
-            id=new_id(account_id),
+            id=message_id,
+            created_at=created_at(message_id),
             account_id=account_id,
             sender=sender,
             recipient=recipient,
@@ -210,7 +212,7 @@ def _as_accepted(message: NewMessage, at: datetime) -> StoredMessage:
         provider=message.provider,
         error_code=None,
         send_at=send_at,
-        updated_at=created_at(message.id),
+        updated_at=message.created_at,
         sent_at=None,
         final_at=None,
         expires_at=message.expires_at or (send_at or at) + timedelta(seconds=message.validity_seconds),

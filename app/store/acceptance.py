@@ -70,9 +70,10 @@ WITH asked AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
         $10::boolean[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::integer[], $16::uuid[],
-        $17::text[], $18::bytea[]
+        $17::text[], $18::bytea[], $19::timestamptz[]
     ) AS a (id, account_id, sender, recipient, body, encoding, segments, client_reference, metadata,
-            test, delivery_guarantee, provider, send_at, expires_at, validity_seconds, lane, key, fingerprint)
+            test, delivery_guarantee, provider, send_at, expires_at, validity_seconds, lane, key, fingerprint,
+            created_at)
 ), won AS (
     INSERT INTO idempotency_keys (account_id, test, key, fingerprint, message_id)
     SELECT account_id, test, key, fingerprint, id FROM asked WHERE key IS NOT NULL
@@ -82,11 +83,12 @@ WITH asked AS (
 ), message AS (
     INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
                           segments, client_reference, metadata, test, delivery_guarantee, provider, send_at,
-                          expires_at)
+                          expires_at, updated_at)
     SELECT id, account_id, 'outbound', CASE WHEN send_at > now() THEN 'scheduled' ELSE 'queued' END, 1, sender,
            recipient, body, encoding, segments, client_reference, metadata::jsonb, test, delivery_guarantee, provider,
            CASE WHEN send_at > now() THEN send_at END,
-           coalesce(expires_at, greatest(send_at, now()) + make_interval(secs => validity_seconds))
+           coalesce(expires_at, greatest(send_at, now()) + make_interval(secs => validity_seconds)),
+           created_at
     FROM asked WHERE key IS NULL OR id IN (SELECT message_id FROM won)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, status
@@ -158,6 +160,7 @@ async def _insert(connection: Connection, batch: Sequence[Submission]) -> tuple[
             [m.lane for m in messages],
             [key and key.key for key in keys],
             [key and key.fingerprint for key in keys],
+            [m.created_at for m in messages],
         ),
     )
     row = rows.one()

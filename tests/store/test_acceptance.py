@@ -42,6 +42,7 @@ def submission(key: str | None = None, *, fingerprint: bytes = b"one", **change:
             "provider": "sandbox",
             "lane": ACCOUNT,
             "test": True,
+            "created_at": datetime.now(UTC),
             "send_at": None,
             "expires_at": None,
             "validity_seconds": 60,
