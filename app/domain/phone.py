@@ -10,16 +10,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 from phonenumbers import (
     NumberParseException,
-    PhoneMetadata,
     PhoneNumber,
     PhoneNumberFormat,
     PhoneNumberType,
     ValidationResult,
+    enable_pattern_cache,
     format_number,
     is_possible_number_with_reason,
     normalize_digits_only,
@@ -27,6 +26,12 @@ from phonenumbers import (
     parse,
     region_code_for_number,
 )
+
+from app.domain.numbering import Assignment, NumberType, assignment
+
+# Without it the library compiles its patterns again and again: re keeps 512, the world's plans have more. Ten times
+# the cost of a number for which we have to ask it, and a cheap way to keep a process busy.
+enable_pattern_cache()
 
 
 class NumberProblem(StrEnum):
@@ -44,21 +49,6 @@ class NumberProblem(StrEnum):
 
     DESTINATION_NOT_ALLOWED = "destination-not-allowed"
     """A number that costs extra or is nobody's handset: premium rate, satellite, service code, pager …"""
-
-
-class NumberType(StrEnum):
-    """What the numbering plan says of a recipient's number."""
-
-    MOBILE = "mobile"
-    FIXED_LINE = "fixed-line"
-    FIXED_LINE_OR_MOBILE = "fixed-line-or-mobile"
-    """The plan does not tell them apart: every geographic number of North America."""
-
-    TOLL_FREE = "toll-free"
-    VOIP = "voip"
-    PERSONAL = "personal"
-    UNKNOWN = "unknown"
-    """A possible number in no known range, which only a test key may write to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +81,6 @@ _WRITTEN_BY_HAND: Final = re.compile(r"(?:tel:)?[+\uFF0B\d\s().\-/\u2010-\u2015\
 # global networks, premium rate. phonenumbers lists them under the region 001.
 _OF_NO_COUNTRY: Final = re.compile(r"\+(?:800|808|870|878|881|882|883|888|979)[0-9]*")
 
-_NANP_LENGTH: Final = len("+12125550123")
-
 _TYPES: Final = {
     PhoneNumberType.MOBILE: NumberType.MOBILE,
     PhoneNumberType.FIXED_LINE: NumberType.FIXED_LINE,
@@ -104,19 +92,6 @@ _TYPES: Final = {
 }
 """The types that may be written to. The rest are refused: premium rate, shared cost, pager, UAN, voicemail."""
 
-_US_TYPES: Final = {"toll_free": NumberType.TOLL_FREE, "fixed_line": NumberType.FIXED_LINE_OR_MOBILE}
-_US_EARLIER: Final = (
-    "premium_rate",
-    "toll_free",
-    "shared_cost",
-    "voip",
-    "personal_number",
-    "pager",
-    "uan",
-    "voicemail",
-)
-"""The types for which phonenumbers looks before `fixed_line`, in its order."""
-
 
 def check_recipient(text: str, *, fictional_allowed: bool, default_region: str = "US") -> Recipient | RecipientRefused:
     """Judge a recipient, which has to be E.164 exactly.
@@ -124,50 +99,44 @@ def check_recipient(text: str, *, fictional_allowed: bool, default_region: str =
     A live key writes to valid numbers only; a test key (`fictional_allowed`) to any possible number.
     `default_region` is where a suggestion is looked for when the text has no country code.
     """
-    if _SERVICE_CODE.fullmatch(text):
-        return RecipientRefused(problem=NumberProblem.DESTINATION_NOT_ALLOWED)
-    judged = _judge(text, fictional_allowed) if E164.fullmatch(text) else NumberProblem.NOT_E164
+    judged = _judge(text, fictional_allowed=fictional_allowed)
     if isinstance(judged, Recipient):
         return judged
     if judged is not NumberProblem.NOT_E164:
         return RecipientRefused(problem=judged)
+    if _SERVICE_CODE.fullmatch(text):
+        return RecipientRefused(problem=NumberProblem.DESTINATION_NOT_ALLOWED)
     suggestion = _suggest(text, default_region, fictional_allowed=fictional_allowed)
     return RecipientRefused(problem=NumberProblem.NOT_E164, suggestion=suggestion)
 
 
-@lru_cache(maxsize=16_384)
-def _judge(e164: str, fictional_allowed: bool) -> Recipient | NumberProblem:
-    """Judge a text of E.164's shape; cached because recipients recur and a miss outside the US costs 25 to 60 µs."""
+def _judge(text: str, *, fictional_allowed: bool) -> Recipient | NumberProblem:
+    """Judge any text, and ask phonenumbers itself only where the numbering plan's patterns are not certain.
+
+    Not cached: a hit would save two microseconds, and a cache would keep recipients in memory.
+    """
+    known = assignment(text) or _ask_phonenumbers(text)
+    if isinstance(known, NumberProblem):
+        return known
+    if known.number_type is None:
+        return NumberProblem.DESTINATION_NOT_ALLOWED
+    if known.number_type is NumberType.UNKNOWN and not fictional_allowed:
+        return NumberProblem.NOT_VALID
+    return Recipient(e164=text, region=known.region, number_type=known.number_type)
+
+
+def _ask_phonenumbers(e164: str) -> Assignment | NumberProblem:
+    """Find what a number was given out for by the library alone, with which `assignment` has to agree."""
+    if not E164.fullmatch(e164):
+        return NumberProblem.NOT_E164
     if _OF_NO_COUNTRY.fullmatch(e164):
         return NumberProblem.DESTINATION_NOT_ALLOWED
-    if us_type := _us_type(e164):
-        return Recipient(e164=e164, region="US", number_type=us_type)
     number = read_e164(e164)
     if isinstance(number, NumberProblem):
         return number
     plan_type = number_type(number)
-    if plan_type not in _TYPES:
-        return NumberProblem.DESTINATION_NOT_ALLOWED
-    if plan_type == PhoneNumberType.UNKNOWN:
-        fictional = Recipient(e164=e164, region=None, number_type=NumberType.UNKNOWN)
-        return fictional if fictional_allowed else NumberProblem.NOT_VALID
-    return Recipient(e164=e164, region=region_code_for_number(number), number_type=_TYPES[plan_type])
-
-
-def _us_type(e164: str) -> NumberType | None:
-    """Recognise the most frequent numbers at a tenth of the cost; None says nothing about the number."""
-    if len(e164) != _NANP_LENGTH or not e164.startswith("+1"):
-        return None
-    match = _us_plan().fullmatch(e164, len("+1"))
-    return _US_TYPES.get(match.lastgroup or "") if match else None
-
-
-@lru_cache(maxsize=1)
-def _us_plan() -> re.Pattern[str]:
-    """The numbering plan of the US as one pattern; its first alternative that fits is the number's type."""
-    plan = PhoneMetadata.metadata_for_region("US")
-    described = ((name, getattr(plan, name)) for name in (*_US_EARLIER, "fixed_line"))
-    return re.compile("|".join(f"(?P<{name}>{kind.national_number_pattern})" for name, kind in described if kind))
+    region = None if plan_type == PhoneNumberType.UNKNOWN else region_code_for_number(number)
+    return Assignment(region=region, number_type=_TYPES.get(plan_type))
 
 
 def read_e164(e164: str) -> PhoneNumber | NumberProblem:
@@ -194,10 +163,10 @@ def _suggest(text: str, region: str, *, fictional_allowed: bool) -> str | None:
     """Find the number that was probably meant: a valid one before one that is only possible."""
     if not _WRITTEN_BY_HAND.fullmatch(text):
         return None
-    readings = [reading for reading in _readings(text, region) if E164.fullmatch(reading)]
+    readings = list(_readings(text, region))
     for fictional in (False, True) if fictional_allowed else (False,):
         for reading in readings:
-            if isinstance(_judge(reading, fictional), Recipient):
+            if isinstance(_judge(reading, fictional_allowed=fictional), Recipient):
                 return reading
     return None
 

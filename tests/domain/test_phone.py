@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.phone import (
-    NumberProblem,
-    NumberType,
-    Recipient,
-    RecipientRefused,
-    check_recipient,
-)
+from app.domain.numbering import NumberType
+from app.domain.phone import NumberProblem, Recipient, RecipientRefused, check_recipient
 
 VALID = [
     ("+12125550123", "US", "fixed-line-or-mobile"),
