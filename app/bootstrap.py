@@ -30,8 +30,8 @@ from app.settings import DELIMITER, PREFIX, Settings, SettingsError
 from app.store.engine import Engine, create_engine
 from app.transport import Transport
 
-API_WRITING_CONNECTIONS: Final = 6
-"""Two batches of messages and two of webhooks on their way, and a notification for each kind."""
+API_WRITING_CONNECTIONS: Final = 4
+"""A batch of messages and one of webhooks on their way, and a notification for each kind."""
 
 Adapters = dict[str, ProviderAdapter[Any]]
 

@@ -7,7 +7,6 @@ sent with the response, and `gateway.log`, fields for the log line, under names 
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from enum import StrEnum
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
+from app.services.identity import new_request_id
 
 _USABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _REQUEST_ID: Final = b"x-request-id"
@@ -78,9 +78,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
             given: str = value.decode("latin-1")
-            return given if _USABLE_ID.fullmatch(given) else _new_id()
-    return _new_id()
+            return given if _USABLE_ID.fullmatch(given) else new_request_id()
+    return new_request_id()
 
 
-def _new_id() -> str:
-    return secrets.token_hex(16)

@@ -35,10 +35,11 @@ async def send(request: Request) -> Response:
     command = await read_model(request, MessageRequest)
     acceptance = await context(request).messages.accept(caller, command, key)
     message = acceptance.message
-    headers = {"location": f"/v1/messages/{message.id}"}
+    message_id = str(message.id)
+    headers = {"location": f"/v1/messages/{message_id}"}
     if acceptance.replayed:
         headers["idempotent-replayed"] = "true"
-    request.scope["gateway.log"].update(message_id=str(message.id), segments=message.segments, test=message.test)
+    request.scope["gateway.log"].update(message_id=message_id, segments=message.segments, test=message.test)
     body = orjson.dumps(message_document(message), option=JSON_OPTIONS)
     return Response(body, status_code=202, media_type="application/json", headers=headers)
 

@@ -52,7 +52,7 @@ class AttemptPhase(StrEnum):
         return self in {AttemptPhase.STARTED, AttemptPhase.UNKNOWN}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NewMessage:
     """A message that was found acceptable and is to be stored as queued."""
 

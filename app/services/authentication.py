@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import time
@@ -10,12 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 from uuid import UUID
 
 from app.domain.credentials import Credentials, KeyMode, Scope, hash_secret
 from app.domain.errors import ErrorCode, Refusal
+from app.services.shared_lookups import SharedLookups
 from app.store.accounts import ApiKey, find_usable_key
 from app.store.engine import Engine, transaction
 
@@ -71,7 +70,7 @@ class Authenticator:
         self._size = size
         self._clock = clock
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._under_way: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._lookups: SharedLookups[bytes, Caller | None] = SharedLookups()
 
     def remembered(self, header: bytes) -> Caller | None:
         """Give the caller of a header that was verified moments ago; it costs a hash and a look into a table."""
@@ -85,7 +84,7 @@ class Authenticator:
     def knows(self, header: bytes) -> bool:
         """Tell whether a header was right when it was last verified, or is being verified now."""
         digest = hashlib.sha256(header).digest()
-        return digest in self._verified or digest in self._under_way
+        return digest in self._verified or digest in self._lookups
 
     async def verify(self, header: bytes, credentials: Credentials) -> Caller | None:
         """Ask the store about a header, once for all who present it at the same time; None if it is not right.
@@ -93,13 +92,7 @@ class Authenticator:
         Raises `StoreUnavailable`.
         """
         digest = hashlib.sha256(header).digest()
-        task = self._under_way.get(digest)
-        if task is None:
-            task = asyncio.create_task(self._verify(digest, credentials))
-            self._under_way[digest] = task
-            task.add_done_callback(partial(self._settled, digest))
-        # One who gives up must not take the answer from the others.
-        return await asyncio.shield(task)
+        return await self._lookups.get(digest, lambda: self._verify(digest, credentials))
 
     async def authenticate(self, credentials: Credentials) -> Caller:
         """Ask the store, whatever is remembered; raises `unauthenticated` for any key that it does not hold usable."""
@@ -132,11 +125,6 @@ class Authenticator:
         # Compared even where there is no key, so that an unknown id takes as long as a wrong secret.
         right = hmac.compare_digest(key.secret_hash if key else _NOBODY, presented)
         return key if key is not None and right and key.mode is credentials.mode else None
-
-    def _settled(self, digest: bytes, task: asyncio.Task[Caller | None]) -> None:
-        del self._under_way[digest]
-        if not task.cancelled():
-            task.exception()  # read here too, for nobody may be waiting any more
 
 
 def unauthenticated() -> Refusal:

@@ -7,6 +7,7 @@ meantime gathers and is the next batch, so batches grow by themselves under load
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -26,21 +27,22 @@ WAITING: Final = 10_000
 
 
 class Flusher(Generic[_ItemT, _OutcomeT]):
-    """Writes items in batches, a few batches at a time, and gives each item its own outcome.
+    """Writes items in batches, one after the other, and gives each item its own outcome.
+
+    One batch on its way is enough: with a second one both would be half as large, and each costs the same
+    whatever its size.
 
     `write` gets a batch and returns an outcome for each of its items, in their order, after its commit.
     It may be called again with an item whose first write failed or was not answered, and must then not
     write that item twice.
     """
 
-    def __init__(
-        self, write: Callable[[Sequence[_ItemT]], Awaitable[Sequence[_OutcomeT]]], *, in_flight: int = 2
-    ) -> None:
-        """Take what writes a batch, and how many batches may be on their way at once."""
+    def __init__(self, write: Callable[[Sequence[_ItemT]], Awaitable[Sequence[_OutcomeT]]]) -> None:
+        """Take what writes a batch."""
         self._write = write
-        self._in_flight = in_flight
         self._waiting: deque[tuple[_ItemT, asyncio.Future[_OutcomeT]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        """Writes what waits; None while nothing does."""
 
     async def submit(self, item: _ItemT) -> _OutcomeT:
         """Have an item written and give its outcome, after the commit that holds it.
@@ -53,23 +55,28 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
             raise StoreUnavailable("too many writes are waiting")
         outcome: asyncio.Future[_OutcomeT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
-        if len(self._tasks) < self._in_flight:
-            task = asyncio.create_task(self._flush())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._task is None:
+            # In a context of its own: it is not the work of the request that happens to begin it.
+            self._task = asyncio.create_task(self._flush(), context=contextvars.Context())
         return await outcome
 
     async def _flush(self) -> None:
         """Write batches until nothing waits."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
-            try:
-                outcomes = await self._write([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
-                await self._write_singly(batch, error)
-            else:
-                for (_, waiter), outcome in zip(batch, outcomes, strict=True):
-                    _resolve(waiter, outcome)
+        try:
+            while self._waiting:
+                await self._flush_batch()
+        finally:
+            self._task = None
+
+    async def _flush_batch(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+        try:
+            outcomes = await self._write([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
+            await self._write_singly(batch, error)
+        else:
+            for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+                _resolve(waiter, outcome)
 
     async def _write_singly(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception) -> None:
         """Write a failed batch one by one, so that an item which cannot be written refuses only itself.

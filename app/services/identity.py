@@ -27,6 +27,11 @@ def new_id(account_id: UUID | None = None) -> UUID:
     return make_id(unix_ms=time.time_ns() // 1_000_000, placement=placement, random_bits=next(_RANDOM))
 
 
+def new_request_id() -> str:
+    """Make the id of a request: 32 hexadecimal digits."""
+    return f"{next(_RANDOM):016x}{next(_RANDOM):016x}"
+
+
 def _random_integers() -> Iterator[int]:
     """Give 64 random bits at a time; asked for one by one, the system's randomness costs more than the rest of an id.
 

@@ -23,6 +23,7 @@ from app.services.identity import new_id
 from app.services.queue_caps import QueueCaps
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
+from app.store.accounts import Sender
 from app.store.engine import Autocommit, Engine
 from app.store.messages import StoredMessage
 from app.store.notifications import Notifier
@@ -52,14 +53,6 @@ class Acceptance:
 
     message: StoredMessage
     replayed: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
-    """Where a message leaves: through which provider account, counted by which lane."""
-
-    provider: str
-    lane: UUID
 
 
 class Messages:
@@ -119,9 +112,12 @@ class Messages:
         test = caller.mode is KeyMode.TEST
         require_timely(send_at=command.send_at, expires_at=command.expires_at)
         recipient = recipient_of(command.recipient, test=test)
-        sender = command.sender if test else sender_of(command.sender)
         segmentation = segments_of(command.body, at_most=command.max_segments)
-        route = Route(provider=SANDBOX, lane=account_id) if test else await self._route(account_id, sender)
+        if test:
+            sender, provider, lane = command.sender, SANDBOX, account_id
+        else:
+            found = self._senders.recall(account_id, command.sender) or await self._sender(account_id, command.sender)
+            sender, provider, lane = found.address, found.provider, found.id
         message_id = new_id(account_id)
         return NewMessage(
             id=message_id,
@@ -135,16 +131,16 @@ class Messages:
             client_reference=command.client_reference,
             metadata=command.metadata,
             delivery_guarantee=command.delivery_guarantee,
-            provider=route.provider,
-            lane=route.lane,
+            provider=provider,
+            lane=lane,
             test=test,
             send_at=command.send_at,
             expires_at=command.expires_at,
             validity_seconds=command.validity_seconds or self._validity_seconds,
         )
 
-    async def _route(self, account_id: UUID, address: str) -> Route:
-        sender = await self._senders.find(account_id, address)
+    async def _sender(self, account_id: UUID, text: str) -> Sender:
+        sender = await self._senders.find(account_id, sender_of(text))
         if sender is None:
             detail = (
                 "`from` is not one of your account's senders. `gateway senders list` shows them, "
@@ -152,7 +148,7 @@ class Messages:
             )
             error = FieldError(pointer="/from", code="sender-not-owned", detail=detail)
             raise Refusal(ErrorCode.SENDER_NOT_OWNED, detail, errors=(error,))
-        return Route(provider=sender.provider, lane=sender.id)
+        return sender
 
 
 def _fingerprint(command: SendCommand) -> bytes:

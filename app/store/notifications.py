@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -37,7 +38,7 @@ class Notifier:
         """Say that there is work, soon and without waiting for it."""
         self._due = True
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
     async def aclose(self) -> None:
         """Say what is left to be said."""

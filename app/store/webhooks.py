@@ -14,6 +14,7 @@ from app.domain.http import WebhookRequest
 from app.domain.provider import AttemptRef
 from app.store.engine import Connection
 
+
 @dataclass(frozen=True, kw_only=True)
 class PendingReceipt:
     """A kept webhook that has not been read yet."""

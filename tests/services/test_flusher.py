@@ -55,7 +55,7 @@ async def test_what_comes_together_shares_a_batch_and_each_gets_its_own_outcome(
 
 async def test_what_comes_while_a_batch_is_on_its_way_is_the_next_batch(ledger: Ledger) -> None:
     ledger.open.clear()
-    flusher = Flusher(ledger.write, in_flight=1)
+    flusher = Flusher(ledger.write)
     first = await submitted(flusher, [1])
     await asyncio.sleep(0)
     later = await submitted(flusher, [2, 3, 4])
@@ -65,7 +65,7 @@ async def test_what_comes_while_a_batch_is_on_its_way_is_the_next_batch(ledger: 
 
 
 async def test_a_batch_has_a_greatest_size(ledger: Ledger) -> None:
-    flusher = Flusher(ledger.write, in_flight=1)
+    flusher = Flusher(ledger.write)
     await asyncio.gather(*(flusher.submit(number) for number in range(BATCH + 1)))
     assert [len(batch) for batch in ledger.batches] == [BATCH, 1]
 
@@ -107,7 +107,7 @@ async def test_a_caller_that_gives_up_costs_the_others_nothing(ledger: Ledger) -
 
 async def test_more_than_can_be_written_in_time_is_refused_at_once(ledger: Ledger) -> None:
     ledger.open.clear()
-    flusher = Flusher(ledger.write, in_flight=1)
+    flusher = Flusher(ledger.write)
     first = await submitted(flusher, [0])
     await asyncio.sleep(0)
     waiting = await submitted(flusher, range(WAITING))
