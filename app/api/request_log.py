@@ -80,5 +80,3 @@ def _request_id(scope: Scope) -> str:
             given: str = value.decode("latin-1")
             return given if _USABLE_ID.fullmatch(given) else new_request_id()
     return new_request_id()
-
-

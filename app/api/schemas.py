@@ -215,7 +215,7 @@ class EventList(BaseModel):
 def message_document(message: StoredMessage) -> dict[str, Any]:
     """Give a message as its JSON document."""
     return {
-        "id": message.id,
+        "id": str(message.id),
         "status": message.status,
         "direction": message.direction,
         "from": message.sender,

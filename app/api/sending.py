@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from app.api.authentication import authenticate
 from app.api.body import read_model
 from app.api.context import context
-from app.api.raw_route import RawRoute
+from app.api.raw_route import JsonBytes, RawRoute
 from app.api.schemas import JSON_OPTIONS, MessageRequest, MessageView, message_document
 from app.domain.credentials import Scope
 from app.domain.errors import ErrorCode, Refusal
@@ -35,13 +35,12 @@ async def send(request: Request) -> Response:
     command = await read_model(request, MessageRequest)
     acceptance = await context(request).messages.accept(caller, command, key)
     message = acceptance.message
-    message_id = str(message.id)
-    headers = {"location": f"/v1/messages/{message_id}"}
+    document = message_document(message)
+    headers = [(b"location", f"/v1/messages/{document['id']}".encode())]
     if acceptance.replayed:
-        headers["idempotent-replayed"] = "true"
-    request.scope["gateway.log"].update(message_id=message_id, segments=message.segments, test=message.test)
-    body = orjson.dumps(message_document(message), option=JSON_OPTIONS)
-    return Response(body, status_code=202, media_type="application/json", headers=headers)
+        headers.append((b"idempotent-replayed", b"true"))
+    request.scope["gateway.log"].update(message_id=document["id"], segments=message.segments, test=message.test)
+    return JsonBytes(orjson.dumps(document, option=JSON_OPTIONS), status=202, headers=headers)
 
 
 def _idempotency_key(request: Request) -> str | None:

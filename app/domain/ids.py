@@ -33,7 +33,7 @@ def make_id(*, unix_ms: int, placement: int, random_bits: int) -> UUID:
 
 def created_at(identifier: UUID) -> datetime:
     """Read the time that an id was made at, to the millisecond."""
-    return _EPOCH + timedelta(milliseconds=identifier.int >> 80)
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
 
 
 def lowest_id(moment: datetime) -> UUID:

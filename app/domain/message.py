@@ -52,9 +52,12 @@ class AttemptPhase(StrEnum):
         return self in {AttemptPhase.STARTED, AttemptPhase.UNKNOWN}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class NewMessage:
-    """A message that was found acceptable and is to be stored as queued."""
+    """A message that was found acceptable and is to be stored, queued or scheduled.
+
+    Nobody changes it; it is not frozen because one is made for each message, and freezing triples what that costs.
+    """
 
     id: UUID
     account_id: UUID

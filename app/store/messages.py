@@ -17,9 +17,12 @@ from app.store.tables import messages, status_events
 _HIDDEN: Final = frozenset({"event_sequence"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class StoredMessage:
-    """A message as it is kept."""
+    """A message as it is kept.
+
+    Nobody changes it; it is not frozen because one is made for each message, and freezing triples what that costs.
+    """
 
     id: UUID
     account_id: UUID
