@@ -67,13 +67,11 @@ class Earlier:
 # answered finds its key or its id there, and writes nothing twice.
 _ACCEPT: Final = """
 WITH asked AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
-        $10::boolean[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::integer[], $16::uuid[],
-        $17::text[], $18::bytea[], $19::timestamptz[]
-    ) AS a (id, account_id, sender, recipient, body, encoding, segments, client_reference, metadata,
-            test, delivery_guarantee, provider, send_at, expires_at, validity_seconds, lane, key, fingerprint,
-            created_at)
+    SELECT * FROM json_to_recordset($1::json) AS a (
+        id uuid, account_id uuid, created_at timestamptz, sender text, recipient text, body text, encoding text,
+        segments smallint, client_reference text, metadata jsonb, test boolean, delivery_guarantee text, provider text,
+        lane uuid, send_at timestamptz, expires_at timestamptz, validity_seconds integer, key text, fingerprint bytea
+    )
 ), won AS (
     INSERT INTO idempotency_keys (account_id, test, key, fingerprint, message_id)
     SELECT account_id, test, key, fingerprint, id FROM asked WHERE key IS NOT NULL
@@ -85,7 +83,7 @@ WITH asked AS (
                           segments, client_reference, metadata, test, delivery_guarantee, provider, send_at,
                           expires_at, updated_at)
     SELECT id, account_id, 'outbound', CASE WHEN send_at > now() THEN 'scheduled' ELSE 'queued' END, 1, sender,
-           recipient, body, encoding, segments, client_reference, metadata::jsonb, test, delivery_guarantee, provider,
+           recipient, body, encoding, segments, client_reference, metadata, test, delivery_guarantee, provider,
            CASE WHEN send_at > now() THEN send_at END,
            coalesce(expires_at, greatest(send_at, now()) + make_interval(secs => validity_seconds)),
            created_at
@@ -137,34 +135,37 @@ async def find_earlier(writing: Autocommit, key: IdempotencyKey) -> Earlier | No
 
 
 async def _insert(connection: Connection, batch: Sequence[Submission]) -> tuple[datetime, frozenset[UUID]]:
-    messages = [item.message for item in batch]
-    keys = [item.key for item in batch]
-    rows = await connection.exec_driver_sql(
-        _ACCEPT,
-        (
-            [m.id for m in messages],
-            [m.account_id for m in messages],
-            [m.sender for m in messages],
-            [m.recipient for m in messages],
-            [m.body for m in messages],
-            [m.encoding for m in messages],
-            [m.segments for m in messages],
-            [m.client_reference for m in messages],
-            [orjson.dumps(m.metadata).decode() if m.metadata else "{}" for m in messages],
-            [m.test for m in messages],
-            [m.delivery_guarantee for m in messages],
-            [m.provider for m in messages],
-            [m.send_at for m in messages],
-            [m.expires_at for m in messages],
-            [m.validity_seconds for m in messages],
-            [m.lane for m in messages],
-            [key and key.key for key in keys],
-            [key and key.fingerprint for key in keys],
-            [m.created_at for m in messages],
-        ),
-    )
-    row = rows.one()
+    # One document of all rows takes half the time of an array for each column, on both sides.
+    # `default`: the driver has a UUID of its own, which orjson does not know.
+    document = orjson.dumps([_row(item) for item in batch], default=str).decode()
+    row = (await connection.exec_driver_sql(_ACCEPT, (document,))).one()
     return row.at, frozenset(row.ids or ())
+
+
+def _row(item: Submission) -> dict[str, object]:
+    message, key = item.message, item.key
+    row: dict[str, object] = {
+        "id": message.id,
+        "account_id": message.account_id,
+        "created_at": message.created_at,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "body": message.body,
+        "encoding": message.encoding,
+        "segments": message.segments,
+        "client_reference": message.client_reference,
+        "metadata": message.metadata,
+        "test": message.test,
+        "delivery_guarantee": message.delivery_guarantee,
+        "provider": message.provider,
+        "lane": message.lane,
+        "send_at": message.send_at,
+        "expires_at": message.expires_at,
+        "validity_seconds": message.validity_seconds,
+    }
+    if key is not None:
+        row |= {"key": key.key, "fingerprint": f"\\x{key.fingerprint.hex()}"}
+    return row
 
 
 async def _earlier(connection: Connection, left: Sequence[Submission]) -> dict[UUID, Earlier]:

@@ -57,11 +57,10 @@ class RequestLines:
                 "component": self._component,
                 "logger": logger,
                 "event": _EVENT,
-                **mask_fields({"request_id": request_id, "method": method}),
+                **mask_fields({"request_id": request_id, "method": method, **fields}),
                 "route": route,
                 "status": status,
                 "milliseconds": milliseconds,
-                **mask_fields(fields),
             }
             GATHERED.add(to_json(line))
 
