@@ -18,17 +18,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.problems import answer
 
 
-class JsonBytes(Response):
-    """A response of JSON that is there already, with headers in bytes: nothing is left to be worked out."""
+class RawResponse(Response):
+    """A response that is there already, with headers in bytes: nothing is left to be worked out."""
 
-    def __init__(self, body: bytes, *, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Take the body, the status and the headers besides length and type."""
+    def __init__(
+        self, body: bytes, *, status: int, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Take the body, the status, and the headers besides the length."""
         self.status_code = status
         self.body = body
         self.background = None
         self.raw_headers = [
             (b"content-length", b"%d" % len(body)),
-            (b"content-type", b"application/json"),
+            (b"content-type", content_type.encode("latin-1")),
             *headers,
         ]
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from app.api.authentication import authenticate
 from app.api.body import read_model
 from app.api.context import context
-from app.api.raw_route import JsonBytes, RawRoute
+from app.api.raw_route import RawResponse, RawRoute
 from app.api.schemas import JSON_OPTIONS, MessageRequest, MessageView, message_document
 from app.domain.credentials import Scope
 from app.domain.errors import ErrorCode, Refusal
@@ -40,7 +40,8 @@ async def send(request: Request) -> Response:
     if acceptance.replayed:
         headers.append((b"idempotent-replayed", b"true"))
     request.scope["gateway.log"].update(message_id=document["id"], segments=message.segments, test=message.test)
-    return JsonBytes(orjson.dumps(document, option=JSON_OPTIONS), status=202, headers=headers)
+    body = orjson.dumps(document, option=JSON_OPTIONS)
+    return RawResponse(body, status=202, content_type="application/json", headers=headers)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -8,15 +8,16 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.body import WEBHOOK_LIMIT, read_bytes
 from app.api.context import context
-from app.api.raw_route import RawRoute
+from app.api.raw_route import RawResponse, RawRoute
 from app.domain.http import WebhookRequest
 
 router: Final = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=RawRoute)
+# The most frequent first: they are looked through in this order.
 _PATHS: Final = (
-    ("/{provider}", "receive_webhook"),
+    ("/{provider}/status/{token}", "receive_attempt_webhook"),
     ("/{provider}/status", "receive_status_webhook"),
     ("/{provider}/inbound", "receive_inbound_webhook"),
-    ("/{provider}/status/{token}", "receive_attempt_webhook"),
+    ("/{provider}", "receive_webhook"),
 )
 
 
@@ -31,7 +32,7 @@ async def receive(request: Request) -> Response:
     fields.update(provider=sender.provider, receipt_id=str(kept.receipt_id), repeat=kept.repeat)
     if sender.attempt is not None:
         fields["message_id"] = str(sender.attempt.message_id)
-    return Response(kept.reply.body, status_code=kept.reply.status, media_type=kept.reply.content_type)
+    return RawResponse(kept.reply.body, status=kept.reply.status, content_type=kept.reply.content_type)
 
 
 for path, operation_id in _PATHS:
@@ -50,5 +51,6 @@ def _as_signed(request: Request, body: bytes) -> WebhookRequest:
     raw_path = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
     query = request.scope["query_string"].decode("latin-1")
     url = f"{context(request).public_url}{raw_path}" + (f"?{query}" if query else "")
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    # ASGI's names are in lower case.
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
     return WebhookRequest(method=request.method, url=url, headers=headers, body=body)

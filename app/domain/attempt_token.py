@@ -6,7 +6,6 @@ one provider account, so that nobody can report on another's messages.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from typing import Final
@@ -32,5 +31,5 @@ def read_token(token: str, *, provider: str, secret: bytes) -> AttemptRef | None
 
 
 def _mac(attempt: AttemptRef, provider: str, secret: bytes) -> str:
-    digest = hmac.new(secret, f"attempt:{provider}:{attempt}".encode(), hashlib.sha256).digest()
+    digest = hmac.digest(secret, f"attempt:{provider}:{attempt}".encode(), "sha256")
     return urlsafe_b64encode(digest[:_MAC_BYTES]).decode().rstrip("=")

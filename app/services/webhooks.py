@@ -142,7 +142,7 @@ def _forged(provider: str, reason: str) -> Refusal:
 
 def _digest(provider: str, request: WebhookRequest) -> bytes:
     digest = hashlib.sha256()
-    for part in (provider.encode(), request.path.encode(), request.query.encode(), request.body):
+    for part in (provider.encode(), request.url.encode("utf-8", "surrogatepass"), request.body):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()

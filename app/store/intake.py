@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,18 +37,19 @@ class NewReceipt:
 # Digests go in sorted, or two processes could wait for each other.
 _KEEP: Final = """
 WITH given AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::uuid[], $8::smallint[],
-        $9::bytea[], $10::interval[]
-    ) AS g (id, provider, method, url, headers, body, message_id, attempt, digest, unique_for)
+    SELECT * FROM json_to_recordset($1::json) AS g (
+        id uuid, provider text, method text, url text, headers jsonb, body text, message_id uuid, attempt smallint,
+        digest bytea, unique_seconds double precision
+    )
 ), fresh AS (
     INSERT INTO webhook_digests AS d (digest, expires_at)
-    SELECT digest, now() + unique_for FROM given ORDER BY digest
+    SELECT digest, now() + make_interval(secs => unique_seconds) FROM given ORDER BY digest
     ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at WHERE d.expires_at < now()
     RETURNING digest
 ), receipt AS (
     INSERT INTO webhook_receipts (id, provider, method, url, headers, body, message_id, attempt)
-    SELECT id, provider, method, url, headers::jsonb, body, message_id, attempt FROM given JOIN fresh USING (digest)
+    SELECT id, provider, method, url, headers, decode(body, 'base64'), message_id, attempt
+    FROM given JOIN fresh USING (digest)
     RETURNING id
 )
 SELECT array_agg(id) FROM receipt
@@ -61,23 +63,24 @@ async def keep_receipts(writing: Autocommit, batch: Sequence[NewReceipt]) -> lis
     kept is then a repeat, which is acknowledged all the same.
     """
     first = {receipt.digest: receipt for receipt in reversed(batch)}
-    given = list(first.values())
+    document = orjson.dumps([_row(receipt) for receipt in first.values()]).decode()
     async with writing.connect() as connection:
-        ids = (await connection.exec_driver_sql(_KEEP, _columns(given))).scalar_one()
+        ids = (await connection.exec_driver_sql(_KEEP, (document,))).scalar_one()
     kept = frozenset(ids or ())
     return [receipt.id in kept for receipt in batch]
 
 
-def _columns(given: Sequence[NewReceipt]) -> tuple[list[object], ...]:
-    return (
-        [receipt.id for receipt in given],
-        [receipt.provider for receipt in given],
-        [receipt.request.method for receipt in given],
-        [receipt.request.url for receipt in given],
-        [orjson.dumps(dict(receipt.request.headers)).decode() for receipt in given],
-        [receipt.request.body for receipt in given],
-        [receipt.attempt and receipt.attempt.message_id for receipt in given],
-        [receipt.attempt and receipt.attempt.number for receipt in given],
-        [receipt.digest for receipt in given],
-        [receipt.unique_for for receipt in given],
-    )
+def _row(receipt: NewReceipt) -> dict[str, object]:
+    request, attempt = receipt.request, receipt.attempt
+    return {
+        "id": receipt.id,
+        "provider": receipt.provider,
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "body": b64encode(request.body).decode(),
+        "message_id": attempt.message_id if attempt else None,
+        "attempt": attempt.number if attempt else None,
+        "digest": f"\\x{receipt.digest.hex()}",
+        "unique_seconds": receipt.unique_for.total_seconds(),
+    }
