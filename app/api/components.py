@@ -9,9 +9,9 @@ from typing import Any, Final
 from app.api.errors import EXAMPLE_REQUEST_ID
 from app.api.examples import MESSAGE_ID
 from app.api.problems import MEDIA_TYPE, STATUSES, problem_document
+from app.api.remedies import REMEDIES
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import TITLES, ErrorCode
-from app.domain.remedies import REMEDIES
 
 SECURITY: Final[list[dict[str, list[str]]]] = [{"basic": []}, {"bearer": []}]
 SECURITY_SCHEMES: Final[dict[str, Any]] = {

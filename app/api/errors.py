@@ -9,9 +9,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from app.api.problems import STATUSES, Problem, problem_document, problem_type
+from app.api.remedies import REMEDIES
 from app.domain.delivery_errors import CATALOGUE, DeliveryError, Fault
 from app.domain.errors import TITLES, ErrorCode, Refusal
-from app.domain.remedies import REMEDIES
 
 router: Final = APIRouter(prefix="/v1/errors", tags=["errors"])
 EXAMPLE_REQUEST_ID: Final = "33cc90e195f04853838661a780c31a19"

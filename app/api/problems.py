@@ -51,6 +51,12 @@ _BY_HTTP_STATUS: Final[dict[int, tuple[ErrorCode, str]]] = {
     404: (ErrorCode.NOT_FOUND, "No such path. The API is described under /docs."),
     405: (ErrorCode.METHOD_NOT_ALLOWED, "The Allow header lists the methods that this path takes."),
 }
+# What the library says of these repeats a piece of what was sent.
+_SAYINGS: Final = {
+    "uuid_parsing": "must be a UUID",
+    "uuid_type": "must be a UUID",
+    "string_unicode": "must be text in UTF-8",
+}
 _RETRY_AFTER_SECONDS: Final = 2
 
 
@@ -211,7 +217,7 @@ async def _not_valid(_request: Request, error: Exception) -> Response:
         FieldError(
             pointer=".".join(map(str, item["loc"][1:2])),
             code=item["type"].replace("_", "-"),
-            detail=item["msg"].removeprefix("Value error, "),
+            detail=_SAYINGS.get(item["type"]) or item["msg"].removeprefix("Value error, "),
         )
         for item in error.errors()
         if item["type"] != "extra_forbidden"
@@ -226,7 +232,8 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
     return problem(
         Refusal(
             ErrorCode.TEMPORARILY_UNAVAILABLE,
-            "The database does not answer. Send the request again in a moment, with the same Idempotency-Key.",
+            "The database does not answer. Send the request again in a moment, with the same Idempotency-Key; "
+            "without one, it may be accepted twice.",
             retry_after_seconds=_RETRY_AFTER_SECONDS,
         )
     )

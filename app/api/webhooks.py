@@ -14,10 +14,10 @@ from app.domain.http import WebhookRequest
 router: Final = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=RawRoute)
 # The most frequent first: they are looked through in this order.
 _PATHS: Final = (
-    ("/{provider}/status/{token}", "receive_attempt_webhook"),
-    ("/{provider}/status", "receive_status_webhook"),
-    ("/{provider}/inbound", "receive_inbound_webhook"),
-    ("/{provider}", "receive_webhook"),
+    ("/{provider}/status/{token}", "receive_attempt_webhook", "A provider's report on one attempt"),
+    ("/{provider}/status", "receive_status_webhook", "A provider's status report"),
+    ("/{provider}/inbound", "receive_inbound_webhook", "A provider's inbound message"),
+    ("/{provider}", "receive_webhook", "A provider's webhook of any kind"),
 )
 
 
@@ -25,23 +25,23 @@ async def receive(request: Request) -> Response:
     """Keep a provider's webhook and acknowledge it; it is applied afterwards."""
     intake = context(request).webhooks
     asked = request.path_params
-    sender = intake.recognise(asked["provider"], request.method, asked.get("token"))
+    source = intake.recognise(asked["provider"], request.method, asked.get("token"))
     body = await read_bytes(request, limit=WEBHOOK_LIMIT)
-    kept = await intake.receive(sender, _as_signed(request, body))
+    kept = await intake.receive(source, _as_signed(request, body))
     fields = request.scope["gateway.log"]
-    fields.update(provider=sender.provider, receipt_id=str(kept.receipt_id), repeat=kept.repeat)
-    if sender.attempt is not None:
-        fields["message_id"] = str(sender.attempt.message_id)
+    fields.update(provider=source.provider, receipt_id=str(kept.receipt_id), repeat=kept.repeat)
+    if source.attempt is not None:
+        fields["message_id"] = str(source.attempt.message_id)
     return RawResponse(kept.reply.body, status=kept.reply.status, content_type=kept.reply.content_type)
 
 
-for path, operation_id in _PATHS:
+for path, operation_id, summary in _PATHS:
     router.add_api_route(
         path,
         receive,
         methods=["POST"],
         operation_id=operation_id,
-        summary="A provider's webhook",
+        summary=summary,
     )
     router.add_api_route(path, receive, methods=["GET"], include_in_schema=False)
 

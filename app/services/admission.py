@@ -1,6 +1,7 @@
 """What a message must be to be accepted, as far as it can be told without looking anything up.
 
-This is asked after the idempotency key: what was accepted once is answered again, whatever has passed since.
+What is refused here is looked up under its idempotency key afterwards: what was accepted once is answered again,
+whatever has passed since.
 """
 
 from __future__ import annotations

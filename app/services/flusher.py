@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from app.store.engine import StoreLost, StoreUnavailable
+from app.store.engine import StoreUnavailable
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -72,27 +72,27 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
         try:
             outcomes = await self._write([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
-            await self._write_singly(batch, error)
-        else:
             for (_, waiter), outcome in zip(batch, outcomes, strict=True):
                 _resolve(waiter, outcome)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
+            await self._write_singly(batch, error)
 
     async def _write_singly(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception) -> None:
         """Write a failed batch one by one, so that an item which cannot be written refuses only itself.
 
-        A lost database ends it for all that are left: each try would wait for the same connection.
+        A database that is away, or that a lock keeps waiting, ends it for all that are left: each further try
+        would wait as long, and whoever comes meanwhile waits behind them.
         """
         _log.warning("batch written singly", items=len(batch), reason=type(reason).__name__)
-        lost: StoreLost | None = None
+        away: StoreUnavailable | None = None
         for item, waiter in batch:
-            if lost is not None:
-                _refuse(waiter, StoreLost(*lost.args))
+            if away is not None:
+                _refuse(waiter, StoreUnavailable(*away.args))
                 continue
             try:
                 _resolve(waiter, (await self._write([item]))[0])
-            except StoreLost as error:
-                lost = error
+            except StoreUnavailable as error:
+                away = error
                 _refuse(waiter, error)
             except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
                 _refuse(waiter, error)

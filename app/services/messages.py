@@ -60,6 +60,7 @@ class Messages:
 
     def __init__(self, engine: Engine, writing: Engine, *, validity_seconds: int, caps: QueueCaps) -> None:
         """Take an engine to read with and one to write with, the validity of a message whose caller is silent, caps."""
+        self._reading = Autocommit(engine)
         self._writing = Autocommit(writing)
         self._validity_seconds = validity_seconds
         self._caps = caps
@@ -83,7 +84,7 @@ class Messages:
             message = await self._checked(caller, account_id, command)
         except Refusal:
             # What was accepted once is answered again, whatever has passed or been taken away since.
-            earlier = await find_earlier(self._writing, key) if key else None
+            earlier = await find_earlier(self._reading, key) if key else None
             if earlier is None:
                 raise
             return _first_answer(key, earlier)

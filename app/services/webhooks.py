@@ -36,7 +36,7 @@ Adapters = Mapping[str, ProviderAdapter[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sender:
+class WebhookSource:
     """Who a webhook says it comes from, as far as its URL tells; its body has not been looked at."""
 
     provider: str
@@ -67,7 +67,7 @@ class WebhookIntake:
         self._notifier = Notifier(self._writing, WAKE_CHANNEL)
         self._flusher = Flusher(self._keep)
 
-    def recognise(self, provider: str, method: str, token: str | None) -> Sender:
+    def recognise(self, provider: str, method: str, token: str | None) -> WebhookSource:
         """Judge what is known before a body is read.
 
         Raises `not-found` for an account that is not configured, `method-not-allowed`, and
@@ -78,26 +78,26 @@ class WebhookIntake:
             raise Refusal(ErrorCode.NOT_FOUND, "No provider account of that name is configured.")
         if method not in adapter.capabilities.webhook_methods:
             raise Refusal(ErrorCode.METHOD_NOT_ALLOWED, "This provider's webhooks are not sent by this method.")
-        return Sender(provider=provider, adapter=adapter, attempt=self._attempt(provider, token))
+        return WebhookSource(provider=provider, adapter=adapter, attempt=self._attempt(provider, token))
 
-    async def receive(self, sender: Sender, request: WebhookRequest) -> KeptWebhook:
+    async def receive(self, source: WebhookSource, request: WebhookRequest) -> KeptWebhook:
         """Keep a webhook that proves where it comes from.
 
         Raises `webhook-signature-invalid` for one that does not (nothing is kept), and
         `temporarily-unavailable` while a signing certificate is not there yet.
         """
-        _verify(sender, request)
-        distinct = sender.adapter.capabilities.distinct_webhooks
+        _verify(source, request)
+        distinct = source.adapter.capabilities.distinct_webhooks
         receipt = NewReceipt(
             id=new_id(),
-            provider=sender.provider,
+            provider=source.provider,
             request=request,
-            attempt=sender.attempt,
-            digest=_digest(sender.provider, request),
+            attempt=source.attempt,
+            digest=_digest(source.provider, request),
             unique_for=self._unique_for if distinct else _INDISTINCT,
         )
         kept = await self._flusher.submit(receipt)
-        return KeptWebhook(reply=sender.adapter.reply(), receipt_id=receipt.id, repeat=not kept)
+        return KeptWebhook(reply=source.adapter.reply(), receipt_id=receipt.id, repeat=not kept)
 
     async def aclose(self) -> None:
         """Wake the workers for what was kept last."""
@@ -118,11 +118,11 @@ class WebhookIntake:
         return attempt
 
 
-def _verify(sender: Sender, request: WebhookRequest) -> None:
+def _verify(source: WebhookSource, request: WebhookRequest) -> None:
     try:
-        sender.adapter.verify_webhook(request, now=datetime.now(UTC), documents={})
+        source.adapter.verify_webhook(request, now=datetime.now(UTC), documents={})
     except SignatureInvalid as error:
-        raise _forged(sender.provider, str(error)) from error
+        raise _forged(source.provider, str(error)) from error
     except DocumentNeeded as error:
         raise Refusal(
             ErrorCode.TEMPORARILY_UNAVAILABLE,

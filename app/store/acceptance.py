@@ -123,9 +123,9 @@ async def accept(writing: Autocommit, batch: Sequence[Submission]) -> list[Store
     return [Stored(at=at) if item.message.id in stored else earlier[item.message.id] for item in batch]
 
 
-async def find_earlier(writing: Autocommit, key: IdempotencyKey) -> Earlier | None:
+async def find_earlier(reading: Autocommit, key: IdempotencyKey) -> Earlier | None:
     """Read what a key was bound to, without binding it; None if it is free."""
-    async with writing.connect() as connection:
+    async with reading.connect() as connection:
         bound = await _bound_to(connection, {key.identity})
         if not bound:
             return None

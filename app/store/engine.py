@@ -40,10 +40,6 @@ class StoreUnavailable(Exception):
     """Postgres cannot answer right now; nothing is known to be wrong with the request."""
 
 
-class StoreLost(StoreUnavailable):
-    """No connection could be had, or the one in use broke: what was under way may have been committed."""
-
-
 def create_engine(
     url: str, *, application: str, pool_size: int = 10, statement_seconds: float = 5, acquire_seconds: float = 2
 ) -> Engine:
@@ -107,17 +103,15 @@ class Autocommit:
 
 @contextmanager
 def _told_apart() -> Iterator[None]:
-    """Tell what passes, and what is lost, from what is wrong."""
+    """Tell what passes from what is wrong."""
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StoreLost(_sqlstate(error) or type(error.orig).__name__) from error
-        if _sqlstate(error) in _REFUSED_FOR_NOW:
-            raise StoreUnavailable(_sqlstate(error)) from error
+        if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW:
+            raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
         raise
     except (OSError, PoolTimeout) as error:
-        raise StoreLost(type(error).__name__) from error
+        raise StoreUnavailable(type(error).__name__) from error
 
 
 def _drop_lost_connections(context: ExceptionContext) -> None:

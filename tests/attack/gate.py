@@ -118,7 +118,7 @@ def check_problem(answer: Answer, status: int, code: str) -> None:
     assert isinstance(document["detail"], str)
     assert document["detail"]
     assert isinstance(document["request_id"], str)
-    assert document["request_id"] == (answer.header("x-request-id") or document["request_id"])
+    assert document["request_id"] == answer.header("x-request-id")
     for error in document["errors"]:
         assert error.keys() - {"suggestion"} == {"pointer", "code", "detail"}
         assert all(isinstance(value, str) for value in error.values())

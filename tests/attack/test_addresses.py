@@ -115,6 +115,7 @@ BAD_QUERIES: Final[list[tuple[str, int, str]]] = [
     ("created_after=99999-01-01T00:00:00Z", 422, UNREADABLE),
     ("created_before=" + "9" * 400, 422, UNREADABLE),
     ("account=1", 422, UNREADABLE),
+    ("account=%C3%A9", 422, UNREADABLE),
     ("account=%00", 422, UNREADABLE),
     ("account=01234567-89ab-cdef-0123-456789abcdef", 403, "forbidden"),
     ("cursor=", 400, "invalid-cursor"),

@@ -200,7 +200,7 @@ async def test_row_36_a_hundred_equal_requests_to_two_processes_make_one_message
     answers = await asyncio.gather(*(exchange(ports[number % 2], asked) for number in range(100)))
     assert [answer.status for answer in answers] == [202] * 100
     assert len({answer.body for answer in answers}) == 1
-    assert sum(answer.header("idempotent-replayed") is None for answer in answers) <= 1
+    assert sum(answer.header("idempotent-replayed") is None for answer in answers) == 1
     async with database.connect() as connection:
         stored = "SELECT id FROM messages WHERE client_reference = 'one-and-the-same'"
         kept = (await connection.exec_driver_sql(stored)).scalars().all()
@@ -216,7 +216,7 @@ async def test_row_36_the_loser_of_each_pair_over_two_processes_gets_the_winners
         assert (first.status, first.body) == (202, second.body)
         replays = [answer.header("idempotent-replayed") for answer in (first, second)]
         assert sorted(map(str, replays)) == ["None", "true"]
-    assert MESSAGE["to"] == first.document["to"]
+        assert MESSAGE["to"] == first.document["to"]
 
 
 @pytest.mark.parametrize("data", NO_HTTP)

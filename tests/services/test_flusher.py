@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.services.flusher import BATCH, WAITING, Flusher
-from app.store.engine import StoreLost, StoreUnavailable
+from app.store.engine import StoreUnavailable
 
 
 class Ledger:
@@ -25,7 +25,7 @@ class Ledger:
         await self.open.wait()
         if self.lost:
             self.lost -= 1
-            raise StoreLost("gone")
+            raise StoreUnavailable("gone")
         if min(batch) < 0:
             raise ValueError("cannot be written")
         return [f"wrote {number}" for number in batch]
@@ -89,9 +89,18 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_more_tr
     ledger.lost = 2
     flusher = Flusher(ledger.write)
     outcomes = await asyncio.gather(*map(flusher.submit, [1, 2, 3]), return_exceptions=True)
-    assert all(isinstance(outcome, StoreLost) for outcome in outcomes)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
     assert ledger.batches == [[1, 2, 3], [1]]
     assert await flusher.submit(4) == "wrote 4"
+
+
+async def test_a_batch_with_a_wrong_number_of_outcomes_leaves_nobody_waiting() -> None:
+    async def forgetful(batch: Sequence[int]) -> list[str]:
+        return ["one"] if len(batch) > 1 else [str(batch[0])]
+
+    flusher: Flusher[int, str] = Flusher(forgetful)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*map(flusher.submit, [1, 2])) == ["one", "2"]
 
 
 async def test_a_caller_that_gives_up_costs_the_others_nothing(ledger: Ledger) -> None:

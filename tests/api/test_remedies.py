@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.api.remedies import REMEDIES
 from app.domain.errors import TITLES, ErrorCode
-from app.domain.remedies import REMEDIES
 
 
 def test_every_refusal_has_a_remedy() -> None:

@@ -251,7 +251,8 @@ REMEDIES: Final[dict[ErrorCode, Remedy]] = {
         "whether or not it was done before the answer was lost, it is done once.",
         example=Refusal(
             ErrorCode.TEMPORARILY_UNAVAILABLE,
-            "The database does not answer. Send the request again in a moment, with the same Idempotency-Key.",
+            "The database does not answer. Send the request again in a moment, with the same Idempotency-Key; "
+            "without one, it may be accepted twice.",
             retry_after_seconds=2,
         ),
     ),
