@@ -30,6 +30,12 @@ from app.settings import DELIMITER, PREFIX, Settings, SettingsError
 from app.store.engine import Engine, create_engine
 from app.transport import Transport
 
+API_CHECKING_CONNECTIONS: Final = 6
+"""For keys, senders, cancels, the keys of refused requests, and the count of the queue."""
+
+API_WRITING_LOCK_SECONDS: Final = 0.5
+"""Others wait behind a batch that waits for a lock."""
+
 API_WRITING_CONNECTIONS: Final = 4
 """A batch of messages and one of webhooks on their way, and a notification for each kind."""
 
@@ -47,7 +53,9 @@ class WorkerContext:
     maintenance: Maintenance
 
 
-def build_engine(settings: Settings, application: str, *, pool_size: int | None = None) -> Engine:
+def build_engine(
+    settings: Settings, application: str, *, pool_size: int | None = None, lock_seconds: float = 2
+) -> Engine:
     """Make an engine of the process, with as many connections as the settings say."""
     url = settings.database_url.get_secret_value()
     scheme, separator, rest = url.partition("://")
@@ -60,6 +68,7 @@ def build_engine(settings: Settings, application: str, *, pool_size: int | None 
         pool_size=pool_size or database.pool_size,
         statement_seconds=database.statement_seconds,
         acquire_seconds=database.acquire_seconds,
+        lock_seconds=lock_seconds,
     )
 
 
@@ -88,19 +97,23 @@ def build_adapters(settings: Settings) -> Adapters:
 def build_api(settings: Settings) -> ApiContext:
     """Put together what the API works with."""
     engine = build_engine(settings, "api")
-    # Reads that wait for each other must not keep acknowledgements waiting.
-    writing = build_engine(settings, "api-writing", pool_size=API_WRITING_CONNECTIONS)
+    # Slow lists must not keep keys and senders from being looked up, nor either of them what is acknowledged.
+    checking = build_engine(settings, "api-checking", pool_size=API_CHECKING_CONNECTIONS)
+    writing = build_engine(
+        settings, "api-writing", pool_size=API_WRITING_CONNECTIONS, lock_seconds=API_WRITING_LOCK_SECONDS
+    )
     return ApiContext(
         engine=engine,
+        checking=checking,
         writing=writing,
-        authenticator=Authenticator(engine, remember_seconds=settings.api.key_cache_seconds),
+        authenticator=Authenticator(checking, remember_seconds=settings.api.key_cache_seconds),
         limits=_limits(settings),
-        cancellation=Cancellation(engine),
+        cancellation=Cancellation(checking),
         messages=Messages(
-            engine,
+            checking,
             writing,
             validity_seconds=settings.messages.validity_seconds,
-            caps=QueueCaps(engine, cap=settings.messages.queued_per_account),
+            caps=QueueCaps(checking, cap=settings.messages.queued_per_account),
         ),
         webhooks=WebhookIntake(
             writing,

@@ -19,7 +19,10 @@ class ApiContext:
     """The services behind the API, and its public address."""
 
     engine: Engine
-    """To read with."""
+    """To read messages with."""
+
+    checking: Engine
+    """To look up with what every request needs."""
 
     writing: Engine
     """To write with what is acknowledged, each statement by itself."""
@@ -37,8 +40,8 @@ class ApiContext:
         """Say what is left to be said, and let the connections go."""
         await self.messages.aclose()
         await self.webhooks.aclose()
-        await self.engine.dispose()
-        await self.writing.dispose()
+        for engine in (self.engine, self.checking, self.writing):
+            await engine.dispose()
 
 
 def context(request: Request) -> ApiContext:

@@ -22,8 +22,8 @@ _OutcomeT = TypeVar("_OutcomeT")
 BATCH: Final = 500
 """The most items of one statement."""
 
-WAITING: Final = 10_000
-"""How many items may wait; more than that are refused at once, for they would only time out later."""
+WAITING: Final = 2_000
+"""How many items may wait; more than that are refused at once, for they would only time out later and fill memory."""
 
 
 class Flusher(Generic[_ItemT, _OutcomeT]):
@@ -60,6 +60,11 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
             self._task = asyncio.create_task(self._flush(), context=contextvars.Context())
         return await outcome
 
+    async def aclose(self) -> None:
+        """Wait until nothing waits."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def _flush(self) -> None:
         """Write batches until nothing waits."""
         try:
@@ -76,6 +81,10 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
                 _resolve(waiter, outcome)
         except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
             await self._write_singly(batch, error)
+        finally:
+            # Whoever is left was cut off with this task, and must not wait for ever.
+            for _, waiter in batch:
+                _refuse(waiter, StoreUnavailable("the write was cut off"))
 
     async def _write_singly(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception) -> None:
         """Write a failed batch one by one, so that an item which cannot be written refuses only itself.

@@ -96,7 +96,8 @@ class Messages:
         return replace(_first_answer(key, outcome), replayed=not own)
 
     async def aclose(self) -> None:
-        """Wake the workers for what was accepted last."""
+        """Write what is waiting, and wake the workers for it."""
+        await self._flusher.aclose()
         await self._notifier.aclose()
         await self._caps.aclose()
 
@@ -153,7 +154,11 @@ class Messages:
 
 
 def _fingerprint(command: SendCommand) -> bytes:
-    """Hash what is asked, whatever its spacing and order were."""
+    """Hash what is asked, whatever its spacing and order were.
+
+    What is left out is left out here too, so that a field which the next version adds makes no earlier request
+    another one.
+    """
     asked = {
         "from": command.sender,
         "to": command.recipient,
@@ -166,7 +171,8 @@ def _fingerprint(command: SendCommand) -> bytes:
         "delivery_guarantee": command.delivery_guarantee,
         "max_segments": command.max_segments,
     }
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+    said = {name: value for name, value in asked.items() if value is not None}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _account(caller: Caller) -> UUID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,8 @@ class SharedLookups(Generic[_KeyT, _ValueT]):
         """Wait for the look-up of `key` that is under way, or begin it; raises what it raises."""
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(look_up())
+            # In a context of its own: it is not the work of the one who happens to ask first.
+            task = asyncio.create_task(look_up(), context=contextvars.Context())
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._settled(key, done))
         # One who gives up must not take the answer from the others.

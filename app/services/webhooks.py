@@ -100,7 +100,8 @@ class WebhookIntake:
         return KeptWebhook(reply=source.adapter.reply(), receipt_id=receipt.id, repeat=not kept)
 
     async def aclose(self) -> None:
-        """Wake the workers for what was kept last."""
+        """Keep what is waiting, and wake the workers for it."""
+        await self._flusher.aclose()
         await self._notifier.aclose()
 
     async def _keep(self, batch: Sequence[NewReceipt]) -> list[bool]:

@@ -26,7 +26,7 @@ class ApiSettings(Group):
         default=5, ge=0, le=5, description="How long a key counts as verified; so long may a revoked one live on."
     )
     requests_per_second: int = Field(
-        default=500, ge=1, le=1_000_000, description="Requests of one key that each process takes in a second."
+        default=1000, ge=1, le=1_000_000, description="Requests of one key that each process takes in a second."
     )
     request_burst: int | None = Field(
         default=None, ge=1, le=10_000_000, description="Requests of one key at once; by default those of two seconds."

@@ -41,7 +41,13 @@ class StoreUnavailable(Exception):
 
 
 def create_engine(
-    url: str, *, application: str, pool_size: int = 10, statement_seconds: float = 5, acquire_seconds: float = 2
+    url: str,
+    *,
+    application: str,
+    pool_size: int = 10,
+    statement_seconds: float = 5,
+    acquire_seconds: float = 2,
+    lock_seconds: float = 2,
 ) -> Engine:
     """Make the process's one engine. `url` is an SQLAlchemy URL with the asyncpg driver.
 
@@ -60,7 +66,7 @@ def create_engine(
             "server_settings": {
                 "application_name": f"gateway-{application}",
                 "statement_timeout": f"{round(statement_seconds * 1000)}",
-                "lock_timeout": "2000",
+                "lock_timeout": f"{round(lock_seconds * 1000)}",
                 "idle_in_transaction_session_timeout": "10000",
                 "client_connection_check_interval": "5000",
                 "timezone": "UTC",
@@ -107,7 +113,7 @@ def _told_apart() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW:
+        if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
             raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
         raise
     except (OSError, PoolTimeout) as error:
@@ -117,6 +123,11 @@ def _told_apart() -> Iterator[None]:
 def _drop_lost_connections(context: ExceptionContext) -> None:
     if getattr(context.original_exception, "sqlstate", None) in _LOST_DATABASE:
         context.is_disconnect = True
+
+
+def _lacks_partition(error: DBAPIError) -> bool:
+    """Whether a month is missing, which the workers make: a violated check, by its SQLSTATE."""
+    return _sqlstate(error) == "23514" and "no partition of relation" in str(error.orig)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

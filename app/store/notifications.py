@@ -51,8 +51,8 @@ class Notifier:
             try:
                 async with self._writing.connect() as connection:
                     await connection.exec_driver_sql("SELECT pg_notify($1, '')", (self._channel,))
-            except StoreUnavailable as error:
-                _log.warning("listeners not woken", channel=self._channel, reason=str(error))
+            except (StoreUnavailable, SQLAlchemyError) as error:
+                _log.warning("listeners not woken", channel=self._channel, reason=type(error).__name__)
             await asyncio.sleep(_PAUSE_SECONDS)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from tests.bench.harness.client_process import client_limit
 from tests.bench.harness.database import differences
 from tests.bench.harness.measuring import Bench, Measured
-from tests.bench.harness.options import Options, options, parser_of_rounds
+from tests.bench.harness.options import Options, options, parser_of_rounds, require
 from tests.bench.harness.profiling import find_py_spy, profile
 from tests.bench.harness.report import describe, say
 from tests.bench.harness.rounds import run_rounds
@@ -58,6 +58,7 @@ def run(servers: Servers, told: Namespace) -> None:
     ratios = measure(Bench(servers=servers, connections=asked.connections), asked, keyed)
     for with_key, ratio in reversed(ratios.items()):
         say(f"accept_ratio{'_with_key' if with_key and len(ratios) > 1 else ''} {ratio:.2f}")
+    require("accept_ratio", ratios.get(False, ratios.get(True, 0)), at_least=told.at_least)
 
 
 def print_limit(servers: Servers, asked: Options) -> None:

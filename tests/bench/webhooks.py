@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from tests.bench.harness.measuring import Bench
-from tests.bench.harness.options import Options, options, parser_of_rounds
+from tests.bench.harness.options import Options, options, parser_of_rounds, require
 from tests.bench.harness.profiling import find_py_spy, profile
 from tests.bench.harness.report import describe, say
 from tests.bench.harness.rounds import run_rounds
@@ -35,6 +35,7 @@ def run(servers: Servers, told: Namespace) -> None:
     if asked.profile is not None:
         profile(bench, Kind.WEBHOOK, asked)
     say(f"webhooks_ratio {ratio:.2f}")
+    require("webhooks_ratio", ratio, at_least=told.at_least)
 
 
 def measure(bench: Bench, asked: Options) -> float:

@@ -27,8 +27,8 @@ from tests.support.processes import Fleet
 pytestmark = pytest.mark.fault
 
 MESSAGES: Final = 1_000 if FULL else 150
-KILLS: Final = 10 if FULL else 3
-LOAD_SECONDS: Final = 40.0 if FULL else 9.0
+KILLS: Final = 10 if FULL else 2
+LOAD_SECONDS: Final = 40.0 if FULL else 5.0
 
 LEASED: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until IS NOT NULL"
 IN_FLIGHT: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until > now() + interval '3 seconds'"

@@ -94,6 +94,28 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_more_tr
     assert await flusher.submit(4) == "wrote 4"
 
 
+async def test_a_flush_that_is_cut_off_leaves_nobody_waiting(ledger: Ledger) -> None:
+    ledger.open.clear()
+    flusher = Flusher(ledger.write)
+    before = asyncio.all_tasks()
+    waiting = await submitted(flusher, [1, 2])
+    await asyncio.sleep(0)
+    [flush] = asyncio.all_tasks() - before - set(waiting)
+    flush.cancel()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
+    ledger.open.set()
+    assert await flusher.submit(3) == "wrote 3"
+
+
+async def test_closing_waits_for_what_was_submitted(ledger: Ledger) -> None:
+    flusher = Flusher(ledger.write)
+    waiting = await submitted(flusher, range(BATCH + 1))
+    await flusher.aclose()
+    assert [len(batch) for batch in ledger.batches] == [BATCH, 1]
+    assert await waiting[-1] == f"wrote {BATCH}"
+
+
 async def test_a_batch_with_a_wrong_number_of_outcomes_leaves_nobody_waiting() -> None:
     async def forgetful(batch: Sequence[int]) -> list[str]:
         return ["one"] if len(batch) > 1 else [str(batch[0])]

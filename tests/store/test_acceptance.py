@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.encoding import Encoding
+from app.domain.ids import lowest_id
 from app.domain.message import DeliveryGuarantee, NewMessage
 from app.services.identity import new_id
 from app.store.acceptance import Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
-from app.store.engine import Autocommit, Engine
+from app.store.engine import Autocommit, Engine, StoreUnavailable
 
 ACCOUNT = uuid4()
 
@@ -130,6 +131,12 @@ async def test_a_message_for_later_waits_until_then_and_its_validity_counts_from
     assert tuple(scheduled) == ("scheduled", later, "scheduled", later, later + timedelta(seconds=60))
     assert (queued.status, queued.send_at, queued.first) == ("queued", None, "queued")
     assert queued.expires_at - queued.due_at == timedelta(seconds=60)
+
+
+async def test_a_month_without_a_partition_is_an_outage_and_no_bug(writing: Autocommit) -> None:
+    in_ten_years = datetime.now(UTC) + timedelta(days=3650)
+    with pytest.raises(StoreUnavailable):
+        await accept(writing, [submission(id=lowest_id(in_ten_years))])
 
 
 async def test_processes_that_share_keys_in_any_order_never_block_each_other(

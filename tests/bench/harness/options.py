@@ -37,8 +37,15 @@ def parser_of_rounds(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     made.add_argument("--seconds", type=float, default=6, help="of each kind in each round")
     made.add_argument("--warm-up-seconds", type=float, default=2, help="of each kind before the first round")
+    made.add_argument("--at-least", type=float, default=0, help="end with an error where the ratio is less")
     made.add_argument("--profile", type=Path, help="sample the API with py-spy and write the folded stacks there")
     return made
+
+
+def require(name: str, ratio: float, *, at_least: float) -> None:
+    """End with an error where a ratio is less than was asked for."""
+    if ratio < at_least:
+        raise SystemExit(f"{name} is {ratio:.2f}, less than {at_least:g}")
 
 
 def options(told: argparse.Namespace) -> Options:
