@@ -12,7 +12,6 @@ from app.api.context import ApiContext, context
 from app.domain.credentials import Credentials, read_basic, read_bearer
 from app.domain.errors import ErrorCode, Refusal
 from app.services.authentication import Caller, unauthenticated
-from app.store.engine import StoreUnavailable
 
 
 async def authenticate(request: Request) -> Caller:
@@ -45,25 +44,22 @@ def _authorization(scope: Scope) -> bytes | None:
 async def _verified(found: ApiContext, scope: Scope, header: bytes) -> Caller:
     """Have a header verified that is not remembered.
 
-    It is charged to its address before anything is looked up, so that many guesses at once are stopped as
-    well; a header that was right before is not, so that guesses of others at the same address do it no harm.
+    What cannot be a key is charged to its address at once, without a question to the store. What can be one
+    is looked up while its address has anything left, and charged once it turned out to be wrong: right keys,
+    however many at once and however slow the store, use nothing up. Guesses made at the same time may so pass
+    until the first of them have failed; the pool of connections bounds how many are looked up meanwhile. A
+    header that was right before is always looked up, so that guesses of others at its address do it no harm.
     """
-    known = found.authenticator.knows(header)
-    if not known:
-        found.limits.charge(scope)
     credentials = _credentials(header.decode("latin-1"))
-    try:
-        caller = await found.authenticator.verify(header, credentials) if credentials else None
-    except StoreUnavailable:
-        if not known:
-            found.limits.refund(scope)
-        raise
-    if caller is None:
-        if known:
-            found.limits.note(scope)
+    if credentials is None:
+        found.limits.charge(scope)
         raise unauthenticated()
-    if not known:
-        found.limits.refund(scope)
+    if not found.authenticator.knows(header):
+        found.limits.require_guess(scope)
+    caller = await found.authenticator.verify(header, credentials)
+    if caller is None:
+        found.limits.note(scope)
+        raise unauthenticated()
     return caller
 
 

@@ -45,10 +45,11 @@ class Buckets:
             self._full_at.popitem(last=False)
         return full_at
 
-    def give_back(self, name: bytes | str) -> None:
-        """Put back a token that was taken; nothing where the bucket was forgotten since."""
+    def has_token(self, name: bytes | str, now: int) -> bool:
+        """Tell whether a token could be taken, and take none."""
         if name in self._full_at:
-            self._full_at[name] = self.kind.give_back(self._full_at[name])
+            self._full_at.move_to_end(name)
+        return self.kind.wait(self.full_at(name, now), now) == 0
 
     def full_at(self, name: bytes | str, now: int) -> int:
         """Tell when a bucket is full; now where it is not known."""
@@ -112,22 +113,27 @@ class Limits:
             )
 
     def charge(self, scope: Scope) -> None:
-        """Count credentials that are not known to be good; raises `rate-limited` where too many were not."""
+        """Count wrong credentials; raises `rate-limited` where too many came before them."""
         name, now = self._address(scope), self._clock()
         if self._guesses.take(name, now) is None:
-            raise Refusal(
-                ErrorCode.RATE_LIMITED,
-                "Too many wrong API keys came from this address. Wait as long as Retry-After says, and check the key.",
-                retry_after_seconds=self._guesses.wait_seconds(name, now),
-            )
+            raise self._too_many_guesses(name, now)
 
-    def refund(self, scope: Scope) -> None:
-        """Take back a charge: the credentials were good, or nobody could say."""
-        self._guesses.give_back(self._address(scope))
+    def require_guess(self, scope: Scope) -> None:
+        """Let an address present a key that nobody knows yet, and count nothing; raises `rate-limited`."""
+        name, now = self._address(scope), self._clock()
+        if not self._guesses.has_token(name, now):
+            raise self._too_many_guesses(name, now)
 
     def note(self, scope: Scope) -> None:
         """Count wrong credentials after the fact, as far as there is anything left to count down."""
         self._guesses.take(self._address(scope), self._clock())
+
+    def _too_many_guesses(self, name: bytes, now: int) -> Refusal:
+        return Refusal(
+            ErrorCode.RATE_LIMITED,
+            "Too many wrong API keys came from this address. Wait as long as Retry-After says, and check the key.",
+            retry_after_seconds=self._guesses.wait_seconds(name, now),
+        )
 
     def _address(self, scope: Scope) -> bytes:
         address = client_address(scope, self._trusted)

@@ -68,10 +68,11 @@ class ListQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="How many at most.", examples=[50])
     cursor: str | None = Field(default=None, max_length=64, description="`next_cursor` of the page before.")
 
-    def filter_for(self, account_id: UUID | None) -> MessageFilter:
+    def filter_for(self, account_id: UUID | None, *, test: bool | None) -> MessageFilter:
         """Bind the filters to what the caller may read."""
         return MessageFilter(
             account_id=account_id,
+            test=test,
             recipient=self.recipient,
             sender=self.sender,
             status=self.status,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
 import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.joined_writes import JoinedWrites
@@ -35,6 +37,7 @@ _TOO_LARGE: Final = Refusal(
     ErrorCode.HEADERS_TOO_LARGE, "The request line or the headers are too long. Send fewer or shorter ones."
 )
 _NO_END: Final = Refusal(ErrorCode.PAYLOAD_TOO_LARGE, "The body has no end. Send less, in fewer chunks.")
+_CUT_SHORT: Final = Refusal(ErrorCode.BAD_REQUEST, "The request ended before its body did.")
 _NO_TUNNEL: Final = Refusal(ErrorCode.METHOD_NOT_ALLOWED, "This is no proxy. The API is described under /docs.")
 _OFFERED: Final = b"GET, HEAD, POST"
 
@@ -61,6 +64,21 @@ class GatewayProtocol(HttpToolsProtocol):
                 self._refuse(_TOO_LARGE)
             elif self._received > _REQUEST_LIMIT:
                 self._cut_off()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection open
+        """Keep the connection for the answers that are due to a caller who only says that it sends no more.
+
+        A body that is still waited for never comes: no answer is due to that request, unless it is one in a queue.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or (cycle.more_body and not self._is_queued()):
+            # The event loop closes the transport itself, which does not know of the answer that waits to be written.
+            self.transport.close()
+            return False
+        if cycle.more_body:
+            self._answer_in_turn(_CUT_SHORT)
+        cycle.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -96,34 +114,79 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(_NO_END)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer and close, unless a request is being answered: then its answer is the last one of this connection.
+        """Answer and close, but not before every request that came earlier has its answer.
 
-        A refusal sent first would be taken for the answer to that request.
+        A refusal sent first would be taken for the answer to one of them. What comes behind a whole request gets
+        no answer: the one to that request is the last one of this connection.
         """
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+        if cycle is None or cycle.response_complete:
             self._answer(refusal)
-        elif cycle.more_body:
-            self.transport.close()
-        else:
+        elif not cycle.more_body:
             cycle.keep_alive = False
             self.flow.pause_reading()
+        elif self._is_queued():
+            self._answer_in_turn(refusal)
+            self.flow.pause_reading()
+        elif cycle.response_started:
+            self.transport.close()
+        else:
+            self._answer(refusal)
+
+    def _is_queued(self) -> bool:
+        """Tell whether the latest request waits until an earlier one is answered; uvicorn puts it in front."""
+        return bool(self.pipeline) and self.pipeline[0][0] is self.cycle
+
+    def _answer_in_turn(self, refusal: Refusal) -> None:
+        """Let the latest request, which is queued, be refused instead of handled when its turn comes."""
+        cycle = self.cycle
+        cycle.more_body = False
+        cycle.keep_alive = False
+        self.pipeline[0] = (cycle, cast("Any", _refusing(_written(refusal))))
 
     def _answer(self, refusal: Refusal) -> None:
         if self.transport.is_closing():
             return
-        request_id = uuid.uuid4().hex
-        status = HTTPStatus(STATUSES[refusal.code])
-        body = orjson.dumps(problem_document(refusal, request_id=request_id))
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-            *([(b"allow", _OFFERED)] if status is HTTPStatus.METHOD_NOT_ALLOWED else []),
-        ]
+        given = _written(refusal)
+        status = given.status
+        headers = [*self.server_state.default_headers, *given.headers]
         head = [b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()), *(b"%s: %s\r\n" % pair for pair in headers)]
-        self.transport.write(b"".join([*head, b"\r\n", body]))
+        self.transport.write(b"".join([*head, b"\r\n", given.body]))
         self.transport.close()
-        _log.info("malformed request", status=status.value, request_id=request_id)
+        given.log()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """A refusal as it goes out."""
+
+    status: HTTPStatus
+    request_id: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def log(self) -> None:
+        _log.info("malformed request", status=self.status.value, request_id=self.request_id)
+
+
+def _written(refusal: Refusal) -> _Written:
+    request_id = uuid.uuid4().hex
+    status = HTTPStatus(STATUSES[refusal.code])
+    body = orjson.dumps(problem_document(refusal, request_id=request_id))
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+        (b"connection", b"close"),
+        *([(b"allow", _OFFERED)] if status is HTTPStatus.METHOD_NOT_ALLOWED else []),
+    ]
+    return _Written(status=status, request_id=request_id, headers=headers, body=body)
+
+
+def _refusing(given: _Written) -> ASGIApp:
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": given.status.value, "headers": given.headers})
+        await send({"type": "http.response.body", "body": given.body})
+        given.log()
+
+    return refuse

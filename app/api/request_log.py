@@ -6,6 +6,7 @@ sent with the response, and `gateway.log`, fields for the log line, under names 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from enum import StrEnum
@@ -14,12 +15,20 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
+from app.api.problems import problem
+from app.domain.errors import ErrorCode, Refusal
 from app.services.identity import new_request_id
 
 _USABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _REQUEST_ID: Final = b"x-request-id"
 _QUIET: Final = frozenset({"/livez", "/readyz", "/healthz"})
 _FIRST_FAILURE: Final = 400
+_STOPPING: Final = Refusal(
+    ErrorCode.TEMPORARILY_UNAVAILABLE,
+    "The gateway is stopping. Send the request again in a moment, with the same Idempotency-Key; "
+    "without one, it may be accepted twice.",
+    retry_after_seconds=2,
+)
 
 
 class LoggedRequests(StrEnum):
@@ -39,7 +48,7 @@ class RequestLog:
         self._least_status = 0 if logged is LoggedRequests.ALL else _FIRST_FAILURE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bind the id to everything logged meanwhile."""
+        """Bind the id to everything logged meanwhile; answer what is canceled, as a stop does with what is left."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -48,12 +57,12 @@ class RequestLog:
         fields: dict[str, Any] = {}
         scope["gateway.headers"], scope["gateway.log"] = headers, fields
         started = time.perf_counter()
-        status = 500
+        status, answering = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answering
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answering = message["status"], True
                 own = (_REQUEST_ID, request_id.encode("ascii"))
                 message = {**message, "headers": [*message.get("headers", ()), own, *headers]}
             await send(message)
@@ -61,6 +70,12 @@ class RequestLog:
         with telemetry.bind(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except asyncio.CancelledError:
+                if not answering:
+                    # What is queued behind it on this connection is not begun any more.
+                    headers.append((b"connection", b"close"))
+                    await problem(_STOPPING)(scope, receive, send_with_headers)
+                raise
             finally:
                 if status >= self._least_status and scope["path"] not in _QUIET:
                     telemetry.REQUESTS.write(

@@ -40,10 +40,6 @@ class TokenBucket:
         after = max(full_at, now) + self.interval
         return after if after - now <= self.burst * self.interval else None
 
-    def give_back(self, full_at: int) -> int:
-        """Put back a token that was taken, and give when the bucket will be full again."""
-        return full_at - self.interval
-
     def left(self, full_at: int, now: int) -> int:
         """Count the tokens that may be taken now."""
         return self.burst - max(0, -((now - full_at) // self.interval))

@@ -24,6 +24,9 @@ _log = get_logger(__name__)
 _PAUSE_PER_COUNT: Final = 20
 """The pause between two counts is this many times as long as a count takes, so that it is under 5 % of a core."""
 
+_FAILURES: Final = 2
+"""After so many failed counts in a row the figures say nothing any more."""
+
 _FAULT_SECONDS: Final = 60.0
 """The pause after a count that failed for another reason than a lost database."""
 
@@ -34,8 +37,9 @@ _RETRY_SECONDS: Final = (5, 60)
 class QueueCaps:
     """Refuses what would pass an account's cap.
 
-    Until the first count is there, and again after a while without messages, nothing is refused. Where the
-    database cannot answer, the figures stay as they are.
+    Until the first count is there, and again after a while without messages, nothing is refused. Where one
+    count fails, the figures stay as they are; where the next fails too, nothing is refused until one works:
+    what is accepted would go on being added, and nothing that was sent taken off.
     """
 
     def __init__(self, engine: Engine, *, cap: int, pause_seconds: float = 1.0, idle_seconds: float = 30.0) -> None:
@@ -52,6 +56,9 @@ class QueueCaps:
 
         self._accepted: dict[UUID, int] = {}
         """Accepted since the last count began: perhaps counted, perhaps not."""
+
+        self._failed = 0
+        """How many counts failed since the last one that did not."""
 
         self._used = False
         self._counting: asyncio.Task[None] | None = None
@@ -94,7 +101,13 @@ class QueueCaps:
                 queued = await count_queued(connection)
         except StoreUnavailable as error:
             _log.warning("queue not counted", reason=str(error))
+            self._failed += 1
+            if self._failed < _FAILURES:
+                # The pause stays as it was: what the figures are worth is soon known.
+                return
+            self._queued = None
         else:
+            self._failed = 0
             for account_id, count in self._accepted.items():
                 queued[account_id] = queued.get(account_id, 0) + count
             self._queued = queued
@@ -102,7 +115,7 @@ class QueueCaps:
 
     def _ended(self, counting: asyncio.Task[None]) -> None:
         # Old figures would refuse whoever comes back to a queue that has long been emptied.
-        self._queued, self._accepted = None, {}
+        self._queued, self._accepted, self._failed = None, {}, 0
         if counting.cancelled():
             return
         if (error := counting.exception()) is None:

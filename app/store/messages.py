@@ -78,6 +78,9 @@ class MessageFilter:
     account_id: UUID | None = None
     """None reads all accounts, which only an ops key may."""
 
+    test: bool | None = None
+    """True for what a test key may read: test messages. None reads live ones too."""
+
     recipient: str | None = None
     sender: str | None = None
     status: str | None = None
@@ -100,11 +103,15 @@ async def list_messages(
     return [_stored(row) for row in (await connection.execute(query)).all()]
 
 
-async def get_message(connection: Connection, message_id: UUID, *, account_id: UUID | None) -> StoredMessage | None:
-    """Read one message; None if there is none, or another account owns it."""
+async def get_message(
+    connection: Connection, message_id: UUID, *, account_id: UUID | None, test: bool | None = None
+) -> StoredMessage | None:
+    """Read one message; None if there is none, another account owns it, or it is not of the `test` asked for."""
     query = _select().where(messages.c.id == message_id)
     if account_id is not None:
         query = query.where(messages.c.account_id == account_id)
+    if test is not None:
+        query = query.where(messages.c.test == test)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _stored(row)
 
@@ -136,6 +143,7 @@ def _stored(row: Row[Any]) -> StoredMessage:
 def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     equal = {
         messages.c.account_id: wanted.account_id,
+        messages.c.test: wanted.test,
         messages.c.recipient: wanted.recipient,
         messages.c.sender: wanted.sender,
         messages.c.status: wanted.status,

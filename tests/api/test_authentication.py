@@ -24,6 +24,9 @@ PUBLIC = {
     "/redoc",
     "/openapi.json",
     "/docs/oauth2-redirect",
+    "/v1/errors",
+    "/v1/errors/{code}",
+    "/problems/{code}",
 }
 
 

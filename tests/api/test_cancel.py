@@ -121,7 +121,7 @@ async def test_a_test_key_cancels_test_messages_only_and_a_live_key_both(
 ) -> None:
     live, test = await send(client, live_key, **LIVE), await send(client, test_key)
     refused = await client.post(f"/v1/messages/{live}/cancel", headers=test_key)
-    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
     for message_id in (live, test):
         answer = await client.post(f"/v1/messages/{message_id}/cancel", headers=live_key)
         assert (answer.status_code, answer.json()["status"]) == (200, "canceled")

@@ -7,9 +7,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from app.api.remedies import REMEDIES
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import ErrorCode
-from app.domain.remedies import REMEDIES
 
 TEXT: Final = {"from": "+15551234567", "to": "+15559876543", "body": "Your order has shipped."}
 JSON: Final = {"content-type": "application/json"}

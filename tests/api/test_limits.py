@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.api.limits import Buckets, Limits
-from app.domain.credentials import KeyMode, new_credentials
+from app.domain.credentials import Credentials, KeyMode, Scope, new_credentials
 from app.domain.errors import ErrorCode, Refusal
 from app.domain.token_bucket import SECOND, TokenBucket
+from app.services.administration import Administration
+from app.store.engine import Engine
 from tests.support.gateway import Tenant, api_client, basic
 
 
@@ -77,10 +81,17 @@ def test_a_bad_key_is_refused_when_twenty_were_and_again_one_every_three_seconds
         limits.charge(clock.scope)
 
 
-def test_a_charge_that_is_taken_back_leaves_nothing(limits: Limits, clock: Clock) -> None:
+def test_asking_whether_an_address_may_guess_uses_nothing_up(limits: Limits, clock: Clock) -> None:
     for _ in range(100):
+        limits.require_guess(clock.scope)
+    for _ in range(20):
+        limits.require_guess(clock.scope)
         limits.charge(clock.scope)
-        limits.refund(clock.scope)
+    with pytest.raises(Refusal) as refused:
+        limits.require_guess(clock.scope)
+    assert (refused.value.code, refused.value.retry_after_seconds) == (ErrorCode.RATE_LIMITED, 3)
+    clock.now += 3 * SECOND
+    limits.require_guess(clock.scope)
 
 
 def test_what_is_noted_afterwards_counts_too_and_never_raises(limits: Limits, clock: Clock) -> None:
@@ -151,9 +162,6 @@ async def test_a_key_that_was_good_before_is_not_throttled_with_the_bad_ones_of_
     limits = {"bad_credentials_per_minute": 2, "key_cache_seconds": 0}
     bad = new_credentials(KeyMode.TEST, id_bytes=bytes(12), secret_bytes=bytes(32))
 
-    async def status(client: httpx.AsyncClient, headers: dict[str, str]) -> int:
-        return (await client.get("/v1/messages", headers=headers)).status_code
-
     async with api_client(shared_database_url, api=limits) as client:
         assert await status(client, basic(shop.test)) == 200
         assert [await status(client, basic(bad)) for _ in range(3)] == [401, 401, 429]
@@ -161,6 +169,58 @@ async def test_a_key_that_was_good_before_is_not_throttled_with_the_bad_ones_of_
         assert await status(client, {}) == 401
         assert [await status(client, basic(shop.test)) for _ in range(3)] == [200, 200, 200]
         assert await status(client, basic(shop.live)) == 429
+
+
+async def status(client: httpx.AsyncClient, headers: dict[str, str]) -> int:
+    return (await client.get("/v1/messages", headers=headers)).status_code
+
+
+async def keys_of(engine: Engine, shop: Tenant, count: int) -> list[Credentials]:
+    admin = Administration(engine, ())
+    made = [
+        await admin.create_key(account=shop.name, mode=KeyMode.TEST, scopes=[Scope.MESSAGES_READ]) for _ in range(count)
+    ]
+    return [each.credentials for each in made]
+
+
+def strangers(count: int) -> list[Credentials]:
+    return [
+        new_credentials(KeyMode.TEST, id_bytes=bytes(12), secret_bytes=bytes([number]) * 32) for number in range(count)
+    ]
+
+
+async def test_any_number_of_right_keys_at_once_pass_a_process_that_has_seen_none_of_them(
+    shared_database_url: str, engine: Engine, shop: Tenant
+) -> None:
+    keys = await keys_of(engine, shop, 8)
+    async with api_client(shared_database_url, api={"bad_credentials_per_minute": 2}) as client:
+        assert await asyncio.gather(*(status(client, basic(key)) for key in keys)) == [200] * 8
+        assert [await status(client, basic(key)) for key in strangers(3)] == [401, 401, 429]
+
+
+async def test_guesses_at_once_are_all_counted_when_they_have_failed(
+    shared_database_url: str, engine: Engine, shop: Tenant
+) -> None:
+    *others, late = await keys_of(engine, shop, 3)
+    async with api_client(shared_database_url, api={"bad_credentials_per_minute": 2}) as client:
+        assert await status(client, basic(others[0])) == 200
+        assert await asyncio.gather(*(status(client, basic(key)) for key in strangers(6))) == [401] * 6
+        assert await status(client, basic(strangers(7)[6])) == 429
+        assert await status(client, basic(late)) == 429
+        assert await status(client, basic(others[0])) == 200
+
+
+async def test_while_the_database_is_slow_a_key_that_waits_for_it_uses_nothing_up(
+    shared_database_url: str, engine: Engine, shop: Tenant
+) -> None:
+    async with api_client(shared_database_url, api={"bad_credentials_per_minute": 1}) as client:
+        async with engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
+            waiting = [asyncio.create_task(status(client, basic(key))) for key in (shop.test, shop.live)]
+            await asyncio.sleep(0.2)
+            assert [task.done() for task in waiting] == [False, False]
+            assert await status(client, {"authorization": "Bearer nonsense"}) == 401
+        assert await asyncio.gather(*waiting) == [200, 200]
 
 
 async def test_without_a_database_no_key_is_taken_for_a_bad_one() -> None:

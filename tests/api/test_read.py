@@ -9,11 +9,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.domain.credentials import KeyMode, Scope
+from app.services.administration import Administration
 from app.store.engine import Engine
 from tests.support.gateway import Tenant, basic, ops_key, tenant
 
 MESSAGE = {"from": "+15551234567", "to": "+15559876543", "body": "Hello"}
 
+LIVE: dict[str, Any] = {"from": "+12025550100", "to": "+12125550123", "body": "Your code is 123456."}
+RANDOM_ID = "0192f3a0-1234-7abc-8def-0123456789ab"
 OTHER: dict[str, Any] = {"to": "+15559876544", "from": "ACME", "client_reference": "order-7"}
 
 
@@ -148,9 +152,40 @@ async def test_an_account_sees_its_own_messages_only(
         assert {**theirs.json(), "request_id": ""} == {**nobodys.json(), "request_id": ""}
 
 
-async def test_both_keys_of_an_account_see_the_same_messages(client: httpx.AsyncClient, shop: Tenant) -> None:
-    [sent] = await send(client, basic(shop.test))
-    assert await listed(client, basic(shop.live)) == [sent]
+async def test_a_live_key_reads_test_and_live_messages(client: httpx.AsyncClient, shop: Tenant) -> None:
+    test, live = await send(client, basic(shop.test)), await send(client, basic(shop.live), **LIVE)
+    assert await listed(client, basic(shop.live)) == sorted(test + live, reverse=True)
+    for message_id in test + live:
+        for path in ("", "/events"):
+            answer = await client.get(f"/v1/messages/{message_id}{path}", headers=basic(shop.live))
+            assert answer.status_code == 200
+
+
+async def test_a_test_key_reads_test_messages_only(client: httpx.AsyncClient, shop: Tenant) -> None:
+    [test], [live] = await send(client, basic(shop.test)), await send(client, basic(shop.live), **LIVE)
+    assert await listed(client, basic(shop.test)) == [test]
+    assert await listed(client, basic(shop.test), to=LIVE["to"]) == []
+    for path in ("", "/events"):
+        assert (await client.get(f"/v1/messages/{test}{path}", headers=basic(shop.test))).status_code == 200
+        theirs = await client.get(f"/v1/messages/{live}{path}", headers=basic(shop.test))
+        nobodys = await client.get(f"/v1/messages/{RANDOM_ID}{path}", headers=basic(shop.test))
+        assert theirs.status_code == nobodys.status_code == 404
+        assert {**theirs.json(), "request_id": ""} == {**nobodys.json(), "request_id": ""}
+
+
+async def test_a_cursor_of_a_live_key_opens_nothing_to_a_test_key(client: httpx.AsyncClient, shop: Tenant) -> None:
+    await send(client, basic(shop.live), 2, **LIVE)
+    cursor = (await client.get("/v1/messages?limit=1", headers=basic(shop.live))).json()["next_cursor"]
+    answer = await client.get("/v1/messages", headers=basic(shop.test), params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-cursor")
+
+
+async def test_an_ops_key_reads_live_and_test_messages_whatever_its_mode(
+    client: httpx.AsyncClient, shop: Tenant, engine: Engine
+) -> None:
+    sent = await send(client, basic(shop.test)) + await send(client, basic(shop.live), **LIVE)
+    made = await Administration(engine, ()).create_key(account=None, mode=KeyMode.TEST, scopes=[Scope.OPS_READ])
+    assert await listed(client, basic(made.credentials)) == sorted(sent, reverse=True)
 
 
 async def test_an_ops_key_reads_all_accounts_sends_nothing_and_leaves_a_trace(
@@ -198,3 +233,12 @@ async def test_an_id_may_be_written_in_upper_case(client: httpx.AsyncClient, tes
     [sent] = await send(client, test_key)
     answer = await client.get(f"/v1/messages/{sent.upper()}", headers=test_key)
     assert answer.json()["id"] == sent
+
+
+@pytest.mark.parametrize("written", ["z", "\u00e9", "zzzzzzzz-zzzz"])
+async def test_a_query_that_cannot_be_read_is_not_repeated_in_part_either(
+    client: httpx.AsyncClient, test_key: dict[str, str], written: str
+) -> None:
+    refused = await client.get("/v1/messages", params={"account": written}, headers=test_key)
+    assert refused.status_code == 422
+    assert [error["detail"] for error in refused.json()["errors"]] == ["must be a UUID"]

@@ -48,14 +48,6 @@ def test_what_is_left_and_when_more_is_there(taken: int, elapsed_tenths: int, le
     assert TEN_A_SECOND.wait(full_at, now) == wait_tenths * SECOND // 10
 
 
-def test_a_token_that_is_given_back_may_be_taken_again() -> None:
-    empty = granted(TEN_A_SECOND, [0, 0, 0])
-    assert len(empty) == 3
-    full_at = TEN_A_SECOND.give_back(3 * TEN_A_SECOND.interval)
-    assert TEN_A_SECOND.left(full_at, 0) == 1
-    assert TEN_A_SECOND.take(full_at, 0) == 3 * TEN_A_SECOND.interval
-
-
 @pytest.mark.parametrize(
     ("times", "per_seconds", "burst", "interval", "window"),
     [(500, 1, 1000, 2_000_000, 2), (20, 60, 20, 3_000_000_000, 60), (3, 1, 1, 333_333_334, 1), (1, 1, 1, SECOND, 1)],
