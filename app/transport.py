@@ -11,8 +11,9 @@ cut after the request under the same name as a refused one.
 from __future__ import annotations
 
 import asyncio
-import re
+import math
 import ssl
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -26,19 +27,14 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from app.domain.http import FailurePhase, HttpRequest, HttpResponse, TransportFailure
+from app.domain.wire import is_host, is_writable
+
+TOO_LATE: Final = "too-late"
+"""The reason where no connection was obtained by the caller's latest moment."""
 
 _KEEP_ALIVE_SECONDS: Final = 4.0
 """How long an idle connection is kept: below the 5 s of Node and uvicorn, the shortest common server default,
 because a server that closes first leaves us with a request whose outcome nobody knows."""
-
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
-_HOST: Final = re.compile(r"(?:[0-9A-Za-z_-]{1,63}\.)*[0-9A-Za-z_-]{1,63}\.?|[0-9A-Fa-f:.]+")
-"""A name that a resolver takes without raising, or an IPv6 address."""
-
-_FRAMING: Final = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
-"""Headers that say how the request is framed: the transport's alone."""
 
 _NOT_ADDED: Final = ("accept", "accept-encoding", "content-type", "user-agent")
 """What aiohttp would add of its own accord."""
@@ -68,8 +64,8 @@ class _Flight:
 
     timer: asyncio.Timeout
     connect_seconds: float
-    deadline: float
-    """The end of everything, in the event loop's time."""
+    deadline: float  # the end of everything, in the event loop's time
+    not_after: float  # the latest moment of obtaining a connection, in the same time
 
     stage: _Stage = _Stage.NEW
 
@@ -81,16 +77,28 @@ class _Flight:
         """Open a connection, its name lookup and TLS handshake included, within `connect_seconds`."""
         self.stage = _Stage.CONNECTING
         limit = asyncio.get_running_loop().time() + self.connect_seconds
-        self.timer.reschedule(min(self.deadline, limit))
+        self.timer.reschedule(min(self.deadline, limit, self.not_after))
 
     def obtain(self) -> None:
-        """Have a connection: from here on nobody can be sure that the request was not taken."""
+        """Have a connection: from here on nobody can be sure that the request was not taken.
+
+        Raises `_TooLate` where its moment has passed, which a busy loop notices before its timer does.
+        """
+        if self.is_too_late():
+            raise _TooLate
         self.stage = _Stage.CONNECTED
         self.timer.reschedule(self.deadline)
+
+    def is_too_late(self) -> bool:
+        """Whether no connection may be obtained any more; a timer may fire a little early."""
+        fired = self.timer.expired() and self.timer.when() == self.not_after
+        return fired or asyncio.get_running_loop().time() >= self.not_after
 
     def failure(self, error: Exception) -> TransportFailure:
         """Say what the end of this flight means."""
         phase = FailurePhase.CONNECTED if self.stage is _Stage.CONNECTED else FailurePhase.NOT_CONNECTED
+        if phase is FailurePhase.NOT_CONNECTED and self.is_too_late():
+            return TransportFailure(phase=phase, reason=TOO_LATE)
         if self.timer.expired():
             return TransportFailure(phase=phase, reason=_LATE[self.stage])
         cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
@@ -103,6 +111,10 @@ _flight: ContextVar[_Flight] = ContextVar("flight")
 
 class _ConnectionLost(aiohttp.ClientError):
     """A connection broke; stands in for the errors at which aiohttp would send the request again."""
+
+
+class _TooLate(aiohttp.ClientError):
+    """A connection was obtained when the request was not to be sent any more."""
 
 
 class Transport:
@@ -132,19 +144,30 @@ class Transport:
         self._ssl_context = ssl_context or httpx.create_ssl_context(trust_env=False)
         self._http = AiohttpTransport(client=self._open_session, verify=self._ssl_context)
 
-    async def perform(self, request: HttpRequest) -> HttpResponse | TransportFailure:
+    async def perform(self, request: HttpRequest, *, not_after: float | None = None) -> HttpResponse | TransportFailure:
         """Write the request at most once and return the answer, whatever its status, or what is known instead.
 
         Redirects are answers like any other, and bodies are never unpacked. A request that cannot be
         written as it stands (method, URL, header) fails as `invalid-request` before anything is sent.
         The URL may be written in an equal form (`%7E` as `~`). Nothing is raised but `CancelledError`;
         after a cancellation, as after a bug, the outcome is unknown.
+
+        Without a connection by `not_after` (monotonic) it fails as `too-late`, and nothing was sent.
         """
         outgoing = _compose(request)
         if outgoing is None:
             return TransportFailure(phase=FailurePhase.NOT_CONNECTED, reason="invalid-request")
-        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
-        flight = _Flight(timer=asyncio.timeout_at(deadline), connect_seconds=self._connect_seconds, deadline=deadline)
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._deadline_seconds
+        latest = math.inf if not_after is None else now + not_after - time.monotonic()
+        flight = _Flight(
+            timer=asyncio.timeout_at(min(deadline, latest)),
+            connect_seconds=self._connect_seconds,
+            deadline=deadline,
+            not_after=latest,
+        )
+        if flight.is_too_late():
+            return TransportFailure(phase=FailurePhase.NOT_CONNECTED, reason=TOO_LATE)
         reset = _flight.set(flight)
         try:
             async with flight.timer:
@@ -192,24 +215,17 @@ class Transport:
 def _compose(request: HttpRequest) -> httpx.Request | None:
     """Write a request in the client's terms; None if it cannot be put on the wire as it stands."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if request.method not in _METHODS or not all(_is_writable(name, value) for name, value in headers.items()):
+    if not is_writable(request.method, headers):
         return None
     try:
         url = httpx.URL(request.url)
     except httpx.InvalidURL:
         return None
     # Credentials in a URL would become an Authorization header beside the adapter's own.
-    if url.scheme not in {"http", "https"} or url.userinfo or _HOST.fullmatch(url.raw_host.decode("ascii")) is None:
+    if url.scheme not in {"http", "https"} or url.userinfo or not is_host(url.raw_host.decode("ascii")):
         return None
     headers["accept-encoding"] = "identity"
     return httpx.Request(request.method, url, headers=headers, content=request.body)
-
-
-def _is_writable(name: str, value: str) -> bool:
-    """Whether a header is the caller's to set and cannot break out of its line."""
-    return (
-        name not in _FRAMING and _HEADER_NAME.fullmatch(name) is not None and _HEADER_VALUE.fullmatch(value) is not None
-    )
 
 
 async def _read(response: httpx.Response, *, limit: int) -> bytes | None:

@@ -48,7 +48,8 @@ class TransportFailure:
     """A request that got no complete answer.
 
     `reason` is a short stable word such as `refused`, `dns`, `tls`, `connect-timeout`, `deadline`,
-    `cut`, `garbage`, `too-large`, for logs and events; it decides nothing.
+    `cut`, `garbage`, `too-large`, for logs and events. It decides nothing but for `too-late`: no connection
+    was had before the moment that the request was given.
     """
 
     phase: FailurePhase

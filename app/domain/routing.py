@@ -18,8 +18,16 @@ class RetryPolicy:
     """The longest wait after each try, of which a random part is taken (full jitter)."""
 
     max_tries: int = 6
+    max_attempts: int = 1_000
+    """The end for a message that is throttled for ever: its attempts are numbered in a SMALLINT."""
+
     retry_after_floor_seconds: float = 1
     retry_after_ceiling_seconds: float = 900
+    patient_after_attempts: int = 10
+    """From the next attempt on, a throttled message waits at least as many seconds as it has had attempts..."""
+
+    patience_seconds: float = 60
+    """...but need not wait for longer than this, unless the provider asks for more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +60,15 @@ def next_step(
 
     `jitter` is random in [0, 1).
 
-    A throttled send (429) costs no try: the provider said that it was not looked at. A wait beyond
-    the message's validity ends it now, for the sooner its account knows, the better, and so does a
-    send that found it stale.
+    A throttled send (429) costs no try: the provider said that it was not looked at; it waits longer
+    from attempt to attempt instead, and fails after `max_attempts`. A wait beyond the message's
+    validity ends it now, for the sooner its account knows, the better, and so does a send that found it stale.
     """
     error = deferred.failure.error
     if error is DeliveryError.EXPIRED:
         return GiveUp(status=MessageStatus.EXPIRED, error=error)
     used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
-    if used >= policy.max_tries:
+    if used >= policy.max_tries or attempts >= policy.max_attempts:
         return GiveUp(status=MessageStatus.FAILED, error=error)
     due_at = now + timedelta(seconds=_wait(deferred, attempts, jitter, policy))
     if due_at >= expires_at:
@@ -71,9 +79,12 @@ def next_step(
 def _wait(deferred: Deferred, attempts: int, jitter: float, policy: RetryPolicy) -> float:
     asked = deferred.retry_after_seconds
     floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
+    throttled = deferred.failure.error is DeliveryError.RATE_LIMITED
+    if throttled and attempts > policy.patient_after_attempts:
+        floor = min(max(floor, min(attempts, policy.patience_seconds)), ceiling)
     if asked is not None:
         return min(max(asked, floor), ceiling)
     index = min(max(attempts, 1), len(policy.delays_seconds)) - 1
     wait = jitter * policy.delays_seconds[index]
     # A throttling provider that names no time is not to be asked again at once, however the dice fall.
-    return max(wait, floor) if deferred.failure.error is DeliveryError.RATE_LIMITED else wait
+    return max(wait, floor) if throttled else wait

@@ -1,4 +1,4 @@
-"""Sending: claim with a written intent, send without holding a connection, settle in batches."""
+"""Sending: claim (in `claiming`), send without holding a connection, settle in batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
@@ -16,7 +16,7 @@ from app.domain.change import Change
 from app.domain.delivery_errors import DeliveryError
 from app.domain.foreign import storable_outcome
 from app.domain.http import FailurePhase, TransportFailure
-from app.domain.lifecycle import LifecyclePolicy, give_back, rescue, resolve, settle
+from app.domain.lifecycle import LifecyclePolicy, rescue, resolve, settle
 from app.domain.provider import (
     AttemptRef,
     Deferred,
@@ -27,22 +27,13 @@ from app.domain.provider import (
     SendRequest,
     Unknown,
 )
-from app.domain.status import MessageStatus
-from app.domain.waiting import claim
+from app.services.claiming import Claimed, Claims
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes
 from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue import (
-    DueMessage,
-    lock_attempts,
-    lock_due,
-    lock_leased,
-    lock_left_behind,
-    lock_unresolved,
-    next_fence,
-)
+from app.store.queue import lock_attempts, lock_left_behind, lock_unresolved, next_fence
 from app.telemetry import get_logger
-from app.transport import Transport
+from app.transport import TOO_LATE, Transport
 
 _log = get_logger(__name__)
 
@@ -64,6 +55,7 @@ class Assignment:
     """
 
     send: SendRequest = field(repr=False)
+    """Its validity is as of the claim; the provider is told what is left at the send."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +86,7 @@ class Dispatcher:
         self._adapters = adapters
         self._transport = transport
         self._config = config
-        self._doubtful: list[int] = []
+        self._claims = Claims(engine, lease=config.lease)
 
     async def claim(self, *, limit: int) -> list[Assignment]:
         """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.
@@ -102,32 +94,10 @@ class Dispatcher:
         Stale ones expire instead.
 
         Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered, and
-        given back by the next one, because nothing of it was begun.
+        given back by a later one, because nothing of it was begun. A message that cannot be claimed is
+        logged and left alone for a while; it costs the others nothing.
         """
-        await self._give_back()
-        # Taken before the database takes its own time, so that what is reckoned from both can only be too early.
-        asked_at = time.monotonic()
-        fence: int | None = None
-        try:
-            async with transaction(self._engine) as connection:
-                due = await lock_due(connection, limit=limit)
-                if not due:
-                    return []
-                fence = await next_fence(connection)
-                claims = [
-                    claim(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._config.lease)
-                    for item in due
-                ]
-                await apply_changes(connection, [change for changes in claims for change in changes])
-        except StoreUnavailable:
-            if fence is not None:
-                self._doubtful.append(fence)
-            raise
-        return [
-            self._assignment(item, changes[-1], fence, asked_at)
-            for item, changes in zip(due, claims, strict=True)
-            if changes[-1].status is MessageStatus.SENDING
-        ]
+        return [self._assignment(claimed) for claimed in await self._claims.take(limit=limit)]
 
     async def send(self, assignment: Assignment) -> Result:
         """Make one attempt; every ending is an outcome, and every outcome can be stored."""
@@ -184,15 +154,6 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
             _log.exception("result not settled", message_id=str(result.assignment.attempt.message_id))
 
-    async def _give_back(self) -> None:
-        """Return what was claimed by transactions whose commit was never answered."""
-        if not self._doubtful:
-            return
-        async with transaction(self._engine) as connection:
-            work = await lock_leased(connection, self._doubtful)
-            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now) for w in work])
-        self._doubtful.clear()
-
     async def rescue(self, *, limit: int) -> int:
         """Take over what workers left behind beyond their lease; return how many messages."""
         async with transaction(self._engine) as connection:
@@ -240,27 +201,28 @@ class Dispatcher:
             nonce=secrets.token_hex(16),
         )
         try:
-            request = adapter.build_send(assignment.send, context)
+            request = adapter.build_send(_as_of_now(assignment), context)
         except Exception:  # noqa: BLE001 - a provider's file has a bug; nothing was sent
             _log.exception("adapter error", step="build_send", provider=assignment.provider)
             return Deferred(failure=ProviderFailure(error=DeliveryError.UNKNOWN, provider_code="adapter-error"))
-        response = await self._transport.perform(request)
+        response = await self._transport.perform(request, not_after=assignment.worth_until)
         return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
 
-    def _assignment(self, due: DueMessage, begun: Change, fence: int, asked_at: float) -> Assignment:
+    def _assignment(self, claimed: Claimed) -> Assignment:
+        due = claimed.due
         worth_seconds = (due.state.expires_at - due.now).total_seconds()
         return Assignment(
-            attempt=AttemptRef(message_id=due.state.id, number=begun.attempts),
+            attempt=AttemptRef(message_id=due.state.id, number=claimed.begun.attempts),
             provider=due.provider,
-            fence=fence,
-            begin_before=asked_at + (self._config.lease - self._config.send_deadline).total_seconds(),
-            worth_until=asked_at + worth_seconds,
+            fence=claimed.fence,
+            begin_before=claimed.asked_at + (self._config.lease - self._config.send_deadline).total_seconds(),
+            worth_until=claimed.asked_at + worth_seconds,
             send=SendRequest(
                 sender=due.sender,
                 recipient=due.recipient,
                 body=due.body,
                 segments=due.segments,
-                validity_seconds=max(1, math.ceil(worth_seconds)),
+                validity_seconds=_whole_seconds(worth_seconds),
             ),
         )
 
@@ -270,9 +232,22 @@ class Dispatcher:
         return f"{self._config.public_url}/v1/webhooks/{provider}/status/{token}"
 
 
+def _as_of_now(assignment: Assignment) -> SendRequest:
+    """Tell the provider what is left of the message's validity now: the assignment may have waited."""
+    left = assignment.worth_until - time.monotonic()
+    return replace(assignment.send, validity_seconds=_whole_seconds(left))
+
+
+def _whole_seconds(seconds: float) -> int:
+    """Round down, so that no provider goes on for longer than the message is worth; none takes less than 1."""
+    return max(1, math.floor(seconds))
+
+
 def _failed(failure: TransportFailure) -> SendOutcome:
     """Draw the line that everything rests on: without a connection nothing was sent; with one, who knows."""
     match failure.phase:
+        case FailurePhase.NOT_CONNECTED if failure.reason == TOO_LATE:
+            return Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
         case FailurePhase.NOT_CONNECTED:
             error = DeliveryError.PROVIDER_UNAVAILABLE
             return Deferred(failure=ProviderFailure(error=error, provider_code=failure.reason))

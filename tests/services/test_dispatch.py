@@ -247,7 +247,7 @@ class LostCommit:
     """Stands between a transaction and its caller: the commit happens, and nobody hears of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("app.services.dispatch.transaction", self)
+        monkeypatch.setattr("app.services.claiming.transaction", self)
         self.lost = 1
 
     @asynccontextmanager
