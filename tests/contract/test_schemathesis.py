@@ -15,7 +15,7 @@ from tests.support.processes import Fleet, environment
 
 SCHEMATHESIS: Final = Path(sys.executable).with_name("schemathesis")
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
-SIZE: Final = ("--max-time", "150") if FULL else ("--max-examples", "4", "--generation-deterministic")
+SIZE: Final = ("--max-time", "60") if FULL else ("--max-examples", "4", "--generation-deterministic")
 """In full, fuzzing and stateful testing go on until the seconds are over, with another seed each time."""
 
 PHASES: Final = ("Examples", "Coverage", "Fuzzing", "Stateful")

@@ -214,16 +214,16 @@ ANY_NUMBER = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=500)  # a busy machine is no defect
+@settings(deadline=None, max_examples=300)  # a busy machine is no defect
 @given(ANY_NUMBER)
 def test_any_number_is_judged_as_by_phonenumbers(text: str) -> None:
     assert disagreement(text) is None
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=100_000)
+@settings(deadline=None, max_examples=20_000)
 @given(ANY_NUMBER)
-def test_a_hundred_thousand_numbers_are_judged_as_by_phonenumbers(text: str) -> None:
+def test_twenty_thousand_numbers_are_judged_as_by_phonenumbers(text: str) -> None:
     assert disagreement(text) is None
 
 
@@ -232,5 +232,5 @@ def test_a_hundred_thousand_numbers_are_judged_as_by_phonenumbers(text: str) -> 
 def test_regions_that_share_a_code_are_told_apart_by_their_first_digits_as_by_phonenumbers(code: int) -> None:
     description = plan(COUNTRY_CODE_TO_REGION_CODE[code][0]).general_desc
     lengths = description.possible_length if description else ()
-    texts = (f"+{code}{start:04}{'1234567890'[: length - 4]}" for start in range(10_000) for length in lengths)
+    texts = (f"+{code}{start:04}{'1234567890'[: length - 4]}" for start in range(0, 10_000, 3) for length in lengths)
     assert [wrong for text in texts if (wrong := disagreement(text))] == []

@@ -26,9 +26,9 @@ from tests.support.processes import Fleet
 
 pytestmark = pytest.mark.fault
 
-MESSAGES: Final = 1_000 if FULL else 150
-KILLS: Final = 10 if FULL else 2
-LOAD_SECONDS: Final = 40.0 if FULL else 5.0
+MESSAGES: Final = 1_000
+KILLS: Final = 10
+LOAD_SECONDS: Final = 40.0
 
 LEASED: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until IS NOT NULL"
 IN_FLIGHT: Final = "SELECT count(*) FROM dispatch_queue WHERE leased_until > now() + interval '3 seconds'"
@@ -48,7 +48,6 @@ async def kill_workers(fleet: Fleet, engine: Engine, load: Load) -> None:
         fleet.start(*victims)
 
 
-@pytest.mark.smoke
 async def test_workers_killed_under_load_lose_nothing_and_send_nothing_twice(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
