@@ -17,7 +17,7 @@ _MAC_BYTES: Final = 16
 
 def write_token(attempt: AttemptRef, *, provider: str, secret: bytes) -> str:
     """Write `<message id>.<attempt>.<mac>` for one attempt at one configured provider."""
-    return f"{attempt}.{_mac(attempt, provider, secret)}"
+    return f"{attempt}.{_mac(str(attempt), provider, secret)}"
 
 
 def read_token(token: str, *, provider: str, secret: bytes) -> AttemptRef | None:
@@ -26,10 +26,10 @@ def read_token(token: str, *, provider: str, secret: bytes) -> AttemptRef | None
     attempt = AttemptRef.parse(reference)
     if attempt is None:
         return None
-    right = hmac.compare_digest(mac.encode("utf-8", "replace"), _mac(attempt, provider, secret).encode())
+    right = hmac.compare_digest(mac.encode("utf-8", "replace"), _mac(reference, provider, secret).encode())
     return attempt if right else None
 
 
-def _mac(attempt: AttemptRef, provider: str, secret: bytes) -> str:
-    digest = hmac.digest(secret, f"attempt:{provider}:{attempt}".encode(), "sha256")
+def _mac(reference: str, provider: str, secret: bytes) -> str:
+    digest = hmac.digest(secret, f"attempt:{provider}:{reference}".encode(), "sha256")
     return urlsafe_b64encode(digest[:_MAC_BYTES]).decode().rstrip("=")

@@ -35,9 +35,12 @@ Adapters = Mapping[str, ProviderAdapter[Any]]
 """The adapter of each configured provider account, by the account's name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class WebhookSource:
-    """Who a webhook says it comes from, as far as its URL tells; its body has not been looked at."""
+    """Who a webhook says it comes from, as far as its URL tells; its body has not been looked at.
+
+    Nobody changes it; like the next one it is not frozen because one is made for each webhook.
+    """
 
     provider: str
     adapter: ProviderAdapter[Any] = field(repr=False)
@@ -45,7 +48,7 @@ class WebhookSource:
     """Whose status it tells, where the URL says so."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class KeptWebhook:
     """What became of a webhook, and the answer that its provider expects."""
 

@@ -19,9 +19,9 @@ WAKE_CHANNEL: Final = "gateway_receipts"
 """Where a notification says that receipts wait; a hint only, polling is the truth."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class NewReceipt:
-    """A verified webhook to be kept."""
+    """A verified webhook to be kept. Nobody changes it; it is not frozen because one is made for each webhook."""
 
     id: UUID
     provider: str
