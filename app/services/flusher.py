@@ -53,7 +53,9 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
         """
         if len(self._waiting) >= WAITING:
             raise StoreUnavailable("too many writes are waiting")
-        outcome: asyncio.Future[_OutcomeT] = asyncio.get_running_loop().create_future()
+        # The running task knows the loop; to ask which one runs costs a system call.
+        loop = asyncio.get_running_loop() if self._task is None else self._task.get_loop()
+        outcome: asyncio.Future[_OutcomeT] = loop.create_future()
         self._waiting.append((item, outcome))
         if self._task is None:
             # In a context of its own: it is not the work of the request that happens to begin it.
