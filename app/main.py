@@ -23,6 +23,10 @@ from app.settings import Settings
 
 _ROUTERS: Final = (messages.router, errors.router, problem_pages.router, health.router)
 _RAW_ROUTERS: Final = (webhooks.router, sending.router)
+_KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle connection is kept: longer than callers and proxies keep theirs (5 s to 60 s), because whoever
+sends on a connection that is being closed gets no answer and cannot tell what became of the request."""
+
 _DESCRIPTION: Final = "Send SMS through any provider, and know what became of each message."
 
 
@@ -74,6 +78,7 @@ def serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.dispatch.drain_seconds),
     )
 

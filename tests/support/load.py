@@ -27,7 +27,7 @@ class Exchange:
     content_type: str = ""
     retry_after: str | None = None
     code: str | None = None
-    """The stable code of a problem document."""
+    """The stable code of a problem document; without any answer, what was raised instead."""
 
 
 @dataclass(kw_only=True)
@@ -86,8 +86,8 @@ class Load:
             answer = await client.post(
                 "/v1/messages", json=planned.document(), headers={"idempotency-key": planned.reference}
             )
-        except httpx.TransportError:
-            self.exchanges.append(Exchange(status=0))
+        except httpx.TransportError as error:
+            self.exchanges.append(Exchange(status=0, code=repr(error)))
             return False
         document = answer.json()
         self.exchanges.append(
