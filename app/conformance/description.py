@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 
 
 def described(value: object) -> Any:

@@ -12,7 +12,8 @@ from uuid import UUID
 from app.conformance.samples import Samples, load_samples
 from app.conformance.trial import Raised, Returned, tried
 from app.domain.http import WebhookRequest
-from app.domain.provider import AttemptRef, ProviderAdapter, SendContext, SendRequest
+from app.domain.provider import ProviderAdapter, SendContext, SendRequest
+from app.domain.references import AttemptRef
 
 STANDARD_NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STANDARD_SEND: Final = SendRequest(

@@ -10,7 +10,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from typing import Final
 
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 
 _MAC_BYTES: Final = 16
 

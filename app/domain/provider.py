@@ -7,33 +7,45 @@ nonces and documents are arguments. `app/providers/README.md` says how to write 
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import ClassVar, Final, Generic, TypeVar
-from uuid import UUID
+from datetime import datetime, timedelta
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from app.domain.delivery_errors import DeliveryError
+from app.domain.evidence import FetchAnswer, Price, SearchAnswer, SearchQuery
 from app.domain.http import HttpRequest, HttpResponse, WebhookReply, WebhookRequest
+from app.domain.references import AttemptRef
 from app.domain.status import MessageStatus
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-_REFERENCE: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([1-9][0-9]{0,3})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What an upstream API offers beyond taking a message; the resolver of unknown outcomes reads it."""
 
-    idempotency_key: bool = False
-    """A resend with the same key is folded into the first by the provider."""
+    idempotency_window: timedelta | None = None
+    """For how long a resend with the same key is folded into the first by the provider; None where it takes no
+    key. The key is `str(context.attempt)`, and `build_send` puts it where the provider looks for it."""
 
     reference_search: bool = False
     """Messages can be searched by the reference that we gave."""
+
+    recipient_search: bool = False
+    """Messages can be searched by sender and recipient, and show their text and when they were taken."""
+
+    listing: bool = False
+    """All messages of a span of time can be listed, for the daily audit."""
+
+    fetch: bool = False
+    """A message can be fetched by the provider's id."""
+
+    search_lag: timedelta = timedelta(seconds=60)
+    """How long after it was taken a message may still be missing from searches."""
 
     message_status_url: bool = False
     """The status webhook's URL can be set for each message, so our own id comes back with each report."""
@@ -47,25 +59,6 @@ class Capabilities:
     distinct_webhooks: bool = True
     """Each webhook holds an id or a time, so that an equal one is a repeat even days later. Where they do
     not, equal webhooks count as one for ten minutes only."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttemptRef:
-    """One attempt of one message: what travels to the provider and finds its way back."""
-
-    message_id: UUID
-    number: int
-    """1 for the first attempt."""
-
-    def __str__(self) -> str:
-        """Write it as `<message id>.<number>`, the client reference that providers are given."""
-        return f"{self.message_id}.{self.number}"
-
-    @classmethod
-    def parse(cls, text: str) -> AttemptRef | None:
-        """Read a client reference back; None for one that we did not write."""
-        match = _REFERENCE.fullmatch(text)
-        return cls(message_id=UUID(match[1]), number=int(match[2])) if match else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +89,17 @@ class SendContext:
 
     token: str | None = field(default=None, repr=False)
     """The current OAuth token, for adapters that need one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskContext:
+    """What surrounds one question about messages that the provider may have."""
+
+    now: datetime
+    nonce: str
+    """A fresh random string, for the signatures that need one."""
+
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +166,10 @@ class StatusReport:
     reported_at: datetime | None = None
     """The provider's time; stored, and decides nothing."""
 
+    price: Price | None = None
+    segments: int | None = None
+    """How many the provider bills."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InboundSms:
@@ -224,7 +232,8 @@ class ProviderAdapter(ABC, Generic[ConfigT]):
     """Equal to the module's name; what a provider's `adapter` setting names."""
 
     config_type: ClassVar[type[BaseModel]]
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
+    """A class attribute, or set for each account where its settings decide."""
 
     def __init__(self, config: ConfigT) -> None:
         """Take the account's settings, already validated by `config_type`."""
@@ -249,3 +258,19 @@ class ProviderAdapter(ABC, Generic[ConfigT]):
     def reply(self) -> WebhookReply:
         """Say what the provider wants to hear once its webhook is stored."""
         return WebhookReply()
+
+    def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:
+        """Ask for one message by the provider's id; where `capabilities.fetch`."""
+        raise NotImplementedError
+
+    def parse_fetch(self, response: HttpResponse) -> FetchAnswer:
+        """Read the answer to `build_fetch`; total. `Absent` only where the provider's own document says so."""
+        raise NotImplementedError
+
+    def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:
+        """Ask for messages by one of the queries that `capabilities` names; `page` as the page before gave it."""
+        raise NotImplementedError
+
+    def parse_search(self, response: HttpResponse) -> SearchAnswer:
+        """Read the answer to `build_search`; total. An empty page: nothing found; unclear: `NoAnswer`."""
+        raise NotImplementedError

@@ -34,7 +34,6 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.http import HttpRequest, HttpResponse, WebhookRequest
 from app.domain.provider import (
     Accepted,
-    AttemptRef,
     Capabilities,
     Deferred,
     Documents,
@@ -51,6 +50,7 @@ from app.domain.provider import (
     Unknown,
     WebhookUnreadable,
 )
+from app.domain.references import AttemptRef
 from app.domain.retry_after import read_retry_after
 from app.domain.status import MessageStatus
 

@@ -18,7 +18,6 @@ from app.domain.foreign import storable_outcome
 from app.domain.http import FailurePhase, TransportFailure
 from app.domain.lifecycle import LifecyclePolicy, rescue, resolve, settle
 from app.domain.provider import (
-    AttemptRef,
     Deferred,
     ProviderAdapter,
     ProviderFailure,
@@ -27,6 +26,7 @@ from app.domain.provider import (
     SendRequest,
     Unknown,
 )
+from app.domain.references import AttemptRef
 from app.services.claiming import Claimed, Claims
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes

@@ -16,7 +16,8 @@ from app.domain.foreign import storable_report
 from app.domain.ids import lowest_id
 from app.domain.lifecycle import report
 from app.domain.message import AttemptState, MessageState
-from app.domain.provider import AttemptRef, ProviderEvent, StatusReport, WebhookUnreadable
+from app.domain.provider import ProviderEvent, StatusReport, WebhookUnreadable
+from app.domain.references import AttemptRef
 from app.services.identity import new_id
 from app.services.webhooks import Adapters
 from app.store.changes import apply_changes

@@ -12,12 +12,8 @@ from uuid import UUID
 from app.domain.attempt_token import read_token
 from app.domain.errors import ErrorCode, Refusal
 from app.domain.http import WebhookReply, WebhookRequest
-from app.domain.provider import (
-    AttemptRef,
-    DocumentNeeded,
-    ProviderAdapter,
-    SignatureInvalid,
-)
+from app.domain.provider import DocumentNeeded, ProviderAdapter, SignatureInvalid
+from app.domain.references import AttemptRef
 from app.services.flusher import Flusher
 from app.services.identity import new_id
 from app.store.engine import Autocommit, Engine

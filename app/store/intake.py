@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from app.domain.http import WebhookRequest
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 from app.store.engine import Autocommit
 
 WAKE_CHANNEL: Final = "gateway_receipts"

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
 from app.domain.http import WebhookRequest
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 from app.store.engine import Connection
 
 

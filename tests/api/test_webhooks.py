@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.attempt_token import write_token
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 from app.providers.sandbox import SIGNATURE_HEADER, sign
 from app.store.engine import Engine
 from tests.support.gateway import PUBLIC_URL, SECRET_KEY, WEBHOOK_SECRET

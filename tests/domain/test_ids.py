@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.attempt_token import read_token, write_token
 from app.domain.ids import account_hash, created_at, lowest_id, make_id
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 
 MOMENT = datetime(2026, 11, 22, 12, 0, 0, 123_000, tzinfo=UTC)
 ACCOUNT = UUID("0192f000-0000-7000-8000-000000000001")

@@ -16,7 +16,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.domain.http import HttpRequest, HttpResponse, TransportFailure, WebhookRequest
-from app.domain.provider import AttemptRef, SendContext, SendOutcome, SendRequest, StatusReport
+from app.domain.provider import SendContext, SendOutcome, SendRequest, StatusReport
+from app.domain.references import AttemptRef
 from app.providers.sandbox import Adapter, Config
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import pytest
 from sqlalchemy import text
@@ -22,7 +21,7 @@ URL = f"{PUBLIC_URL}/v1/webhooks/acme"
 class AdapterOfTerseWebhooks(Adapter):
     """Its provider calls by GET, and two of its webhooks may be equal to the letter."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(webhook_methods=frozenset({"GET"}), distinct_webhooks=False)
+    capabilities = Capabilities(webhook_methods=frozenset({"GET"}), distinct_webhooks=False)
 
 
 class AdapterWithCertificate(Adapter):

@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from app.domain.attempt_token import write_token
 from app.domain.http import WebhookRequest
-from app.domain.provider import Accepted, AttemptRef
+from app.domain.provider import Accepted
+from app.domain.references import AttemptRef
 from app.providers.sandbox import SIGNATURE_HEADER, sign
 from app.services.dispatch import Dispatcher, Result
 from app.services.reports import Reports

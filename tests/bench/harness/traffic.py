@@ -22,7 +22,7 @@ import orjson
 
 from app.domain.attempt_token import write_token
 from app.domain.ids import make_id
-from app.domain.provider import AttemptRef
+from app.domain.references import AttemptRef
 from app.providers.sandbox import SIGNATURE_HEADER, sign
 
 _NUMBERS: Final = 10**8
