@@ -225,6 +225,10 @@ class DocumentNeeded(Exception):
         self.url = url
 
 
+class NotOffered(Exception):
+    """The adapter was asked for something that its capabilities do not name: a bug of ours."""
+
+
 class ProviderAdapter(ABC, Generic[ConfigT]):
     """One upstream API. Instances are immutable and belong to one configured provider account."""
 
@@ -261,16 +265,16 @@ class ProviderAdapter(ABC, Generic[ConfigT]):
 
     def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:
         """Ask for one message by the provider's id; where `capabilities.fetch`."""
-        raise NotImplementedError
+        raise NotOffered
 
     def parse_fetch(self, response: HttpResponse) -> FetchAnswer:
         """Read the answer to `build_fetch`; total. `Absent` only where the provider's own document says so."""
-        raise NotImplementedError
+        raise NotOffered
 
     def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:
         """Ask for messages by one of the queries that `capabilities` names; `page` as the page before gave it."""
-        raise NotImplementedError
+        raise NotOffered
 
     def parse_search(self, response: HttpResponse) -> SearchAnswer:
         """Read the answer to `build_search`; total. An empty page: nothing found; unclear: `NoAnswer`."""
-        raise NotImplementedError
+        raise NotOffered
