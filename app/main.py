@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -12,12 +13,14 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 
 from app import telemetry
 from app.api import description, errors, health, messages, problem_pages, problems, raw_route, sending, webhooks
 from app.api.middleware import HeadAsGet, HeadGuard, VersionPrefix
 from app.api.protocol import GatewayProtocol
 from app.api.request_log import LoggedRequests, RequestLog
+from app.api.server import GatewayServer
 from app.bootstrap import build_api
 from app.settings import Settings
 
@@ -26,6 +29,9 @@ _RAW_ROUTERS: Final = (webhooks.router, sending.router)
 _KEEP_ALIVE_SECONDS: Final = 75
 """How long an idle connection is kept: longer than callers and proxies keep theirs (5 s to 60 s), because whoever
 sends on a connection that is being closed gets no answer and cannot tell what became of the request."""
+
+_STOP_SECONDS: Final = 25
+"""From the request to stop until what is still in flight is told to come again; supervisors kill after 30 s."""
 
 _DESCRIPTION: Final = "Send SMS through any provider, and know what became of each message."
 
@@ -64,12 +70,12 @@ def wrap(app: FastAPI, *, logged: LoggedRequests = LoggedRequests.ALL) -> ASGIAp
 
 
 def serve(settings: Settings) -> None:
-    """Run the API until SIGTERM; requests in flight are answered first."""
+    """Run the API until SIGTERM; it gives notice, and requests in flight are answered first."""
     telemetry.configure(json=settings.log_json, level=settings.log_level, component="api")
-    app = wrap(create_app(settings), logged=settings.log_requests)
-    _spare_the_collector()
-    uvicorn.run(
-        app,
+    app = create_app(settings)
+    notice_seconds = settings.api.notice_seconds
+    config = uvicorn.Config(
+        wrap(app, logged=settings.log_requests),
         host=settings.api.host,
         port=settings.api.port,
         http=GatewayProtocol,
@@ -79,8 +85,13 @@ def serve(settings: Settings) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=round(settings.dispatch.drain_seconds),
+        timeout_graceful_shutdown=max(1, round(_STOP_SECONDS - notice_seconds)),
     )
+    _spare_the_collector()
+    server = GatewayServer(config, notice=app.state.context.notice, notice_seconds=notice_seconds)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _spare_the_collector() -> None:

@@ -7,6 +7,7 @@ applied; the watch rescues, resolves and cleans up. Any number of workers may ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Final
 from app import telemetry
 from app.bootstrap import WorkerContext, build_worker
 from app.services.dispatch import Assignment, Result
+from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
 from app.store import acceptance, intake
 from app.store.engine import StoreUnavailable
@@ -35,14 +37,21 @@ class Worker:
         """Take the services and the limits."""
         self._context = context
         self._settings = settings
+        self._running: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._cut_short = False
         self._wake_dispatch = asyncio.Event()
         self._wake_receipts = asyncio.Event()
         self._sends: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[Result] = asyncio.Queue()
+        self._unstarted: list[Assignment] = []
+        """Claimed at the moment of the stop."""
 
     def stop(self) -> None:
-        """Claim nothing more, finish what was begun."""
+        """Claim nothing more, finish what was begun; a second call leaves that to the leases."""
+        if self._stopping.is_set() and self._running is not None:
+            self._cut_short = True
+            self._running.cancel()
         self._stopping.set()
         self._wake_dispatch.set()
         self._wake_receipts.set()
@@ -54,18 +63,32 @@ class Worker:
         leases let another one take over.
         """
         _log.info("worker started", concurrency=self._settings.concurrency)
+        self._running = asyncio.current_task()
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            if not self._cut_short:
+                raise
+            _log.warning("drain cut short", sends=len(self._sends), unsettled=self._results.qsize())
+        finally:
+            for task in self._sends:
+                task.cancel()
+            await self._context.transport.aclose()
+            await self._context.engine.dispose()
+        _log.info("worker stopped")
+
+    async def _work(self) -> None:
         loops = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._keep_house)
         try:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._keep(loop)) for loop in loops]
+                await self._spread_out()
                 await self._keep(self._dispatch)
                 for task in background:
                     task.cancel()
         finally:
-            await self._drain()
-            await self._context.transport.aclose()
-            await self._context.engine.dispose()
-        _log.info("worker stopped")
+            if not self._cut_short:
+                await self._drain()
 
     async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run one loop, and again after each loss of the database."""
@@ -78,10 +101,19 @@ class Worker:
             else:
                 return
 
+    async def _spread_out(self) -> None:
+        """Wait a moment, so that workers which are started together do not claim together."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(0, self._settings.start_spread_seconds)):  # noqa: S311 - spreads starts
+                await self._stopping.wait()
+
     async def _dispatch(self) -> None:
         while not self._stopping.is_set():
             free = self._settings.concurrency - len(self._sends)
             claimed = await self._context.dispatcher.claim(limit=min(free, _BATCH)) if free else []
+            if self._stopping.is_set():
+                self._unstarted = claimed
+                return
             for assignment in claimed:
                 task = asyncio.create_task(self._send(assignment))
                 self._sends.add(task)
@@ -145,17 +177,24 @@ class Worker:
         await listen(self._context.engine, list(events), lambda channel: events[channel].set())
 
     async def _drain(self) -> None:
-        """Wait for the sends in flight and write what came of them; the lease covers whatever is left."""
+        """Give back what was not begun, finish the rest and write what came of it; the lease covers what is left."""
         _log.info("draining", sends=len(self._sends))
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
-                if self._sends:
-                    await asyncio.wait(self._sends)
+                await self._keep(self._give_back)
+                while self._sends:
+                    await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
+                    await self._keep(self._settle_rest)
                 await self._keep(self._settle_rest)
         except TimeoutError:
             _log.warning("drain ended early", sends=len(self._sends), unsettled=self._results.qsize())
-        for task in self._sends:
-            task.cancel()
+
+    async def _give_back(self) -> None:
+        """Return what was claimed at the moment of the stop, or by claims that were never answered."""
+        if self._unstarted:
+            await give_back_unstarted(self._context.engine, {assignment.fence for assignment in self._unstarted})
+            self._unstarted = []
+        await self._context.dispatcher.claim(limit=0)
 
     async def _settle_rest(self) -> None:
         while not self._results.empty():

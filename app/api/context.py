@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from app.api.limits import Limits
+from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
@@ -35,6 +36,8 @@ class ApiContext:
     public_url: str
     body_seconds: float
     """How long a whole body may take to arrive."""
+
+    notice: Notice = field(default_factory=Notice)
 
     async def aclose(self) -> None:
         """Say what is left to be said, and let the connections go."""

@@ -45,11 +45,16 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", operation_id="get_readiness", summary="Can it serve?")
 async def readyz(request: Request) -> Readiness:
-    """Answer whether the database is there, migrated to this code's revision, with partitions ahead."""
+    """Answer whether the database is there, migrated to this code's revision, with partitions ahead.
+
+    A process that was asked to stop is not ready, though it serves on for a while.
+    """
+    if context(request).notice.given:
+        raise _not_ready("the process is stopping, others go on")
     async with transaction(context(request).engine) as connection:
         reason = await unreadiness(connection)
     if reason is not None:
-        raise Refusal(ErrorCode.TEMPORARILY_UNAVAILABLE, f"Not ready: {reason}.", retry_after_seconds=5)
+        raise _not_ready(reason)
     return Readiness(status="ready")
 
 
@@ -58,3 +63,7 @@ async def show_version(response: Response) -> Version:
     """Name this code's version and the schema revision that it works with."""
     response.headers["cache-control"] = "no-store"
     return Version(version=_VERSION, schema_revision=known_revisions()[0])
+
+
+def _not_ready(reason: str) -> Refusal:
+    return Refusal(ErrorCode.TEMPORARILY_UNAVAILABLE, f"Not ready: {reason}.", retry_after_seconds=5)

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.api.joined_writes import JoinedWrites
 from app.api.middleware import TARGET_LIMIT
 from app.api.problems import MEDIA_TYPE, STATUSES, problem_document
+from app.api.server import NoticedState
 from app.domain.errors import ErrorCode, Refusal
 from app.telemetry import get_logger
 
@@ -43,8 +44,9 @@ _OFFERED: Final = b"GET, HEAD, POST"
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """One connection. It takes no protocol upgrades: run it with `ws="none"`."""
+    """One connection of a `GatewayServer`. It takes no protocol upgrades: run it with `ws="none"`."""
 
+    server_state: NoticedState
     url = b""
     _in_head = False
     _received = 0
@@ -87,9 +89,14 @@ class GatewayProtocol(HttpToolsProtocol):
         self._received = 0
 
     def on_headers_complete(self) -> None:
-        """Hand the request on. Trailers are not headers: nobody reads them."""
+        """Hand the request on; the last one here, if the process is about to stop.
+
+        Trailers are not headers: nobody reads them.
+        """
         self._in_head = False
         super().on_headers_complete()
+        if self.server_state.notice.given:
+            self.cycle.keep_alive = False
         self.headers = []
 
     def on_message_complete(self) -> None:

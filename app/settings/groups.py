@@ -34,6 +34,9 @@ class ApiSettings(Group):
     bad_credentials_per_minute: int = Field(
         default=20, ge=1, le=1_000_000, description="Wrong API keys of one address before it has to wait."
     )
+    notice_seconds: float = Field(
+        default=5, ge=0, le=20, description="How long a stopping API serves on, so that proxies notice, in seconds."
+    )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(), description="Networks of proxies whose X-Forwarded-For tells the caller's address, as a JSON list."
     )
@@ -59,6 +62,9 @@ class DispatchSettings(Group):
     )
     poll_seconds: float = Field(default=0.5, gt=0, description="How often the queue is looked at without being woken.")
     drain_seconds: float = Field(default=25, gt=0, description="How long a stopping worker waits for its sends.")
+    start_spread_seconds: float = Field(
+        default=2, ge=0, le=60, description="Longest random wait before a worker's first claim, in seconds."
+    )
     retry_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(1, 4, 15, 60, 300), min_length=1, description="Longest wait before each next try, as a JSON list."
     )

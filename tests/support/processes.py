@@ -34,6 +34,8 @@ HASTE: Final = {
     "GATEWAY_DISPATCH__CONNECT_SECONDS": "2",
     "GATEWAY_DISPATCH__LEASE_SECONDS": "6",
     "GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "4",
+    "GATEWAY_DISPATCH__START_SPREAD_SECONDS": "0",
+    "GATEWAY_API__NOTICE_SECONDS": "0",
     "GATEWAY_SANDBOX__PACE": "0.2",
 }
 """Every outcome within seconds."""
@@ -150,11 +152,13 @@ class Fleet:
 
     def terminate(self, name: str, *, within_seconds: float = 30) -> int:
         """End a process by SIGTERM and give its exit code; raises `subprocess.TimeoutExpired`."""
-        process = self._running[name]
+        process = self._running.pop(name)  # meanwhile, it may end
         process.send(signal.SIGTERM)
-        code = process.wait(within_seconds)
-        del self._running[name]
-        return code
+        try:
+            return process.wait(within_seconds)
+        except BaseException:
+            self._running[name] = process
+            raise
 
     def wait_until_ready(self) -> None:
         """Wait until API and sandbox answer, as far as they were started; fails with the log of one that ended."""

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api.protocol import GatewayProtocol
+from app.api.server import GatewayServer, Notice
 
 _ANSWER_SECONDS = 10
 
@@ -34,13 +35,13 @@ class Answer:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[int]:
+async def served(app: ASGIApp, *, notice: Notice | None = None) -> AsyncIterator[int]:
     """Serve an application as `gateway api` does, but within this process and its loop; gives the port."""
     config = uvicorn.Config(
         app, http=GatewayProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
     )
     config.load()
-    server = uvicorn.Server(config)
+    server = GatewayServer(config, notice=notice or Notice(), notice_seconds=0)
     server.lifespan = config.lifespan_class(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]

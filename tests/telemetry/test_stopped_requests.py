@@ -25,6 +25,7 @@ SERVER = """
     from app import telemetry
     from app.api.protocol import GatewayProtocol
     from app.api.request_log import RequestLog
+    from app.api.server import GatewayServer, Notice
 
     async def application(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -36,10 +37,11 @@ SERVER = """
         await asyncio.sleep(60)
 
     telemetry.configure(json=True, component="api")
-    uvicorn.run(
+    config = uvicorn.Config(
         RequestLog(application), http=GatewayProtocol, ws="none", port=0, lifespan="on", log_config=None,
         access_log=False, timeout_graceful_shutdown=1,
     )
+    GatewayServer(config, notice=Notice(), notice_seconds=0).run()
 """
 
 

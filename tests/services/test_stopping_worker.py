@@ -1,0 +1,111 @@
+"""A worker that is asked to stop: what it has not begun is another's at once, and whoever asks twice does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.bootstrap import WorkerContext, build_worker
+from app.services.dispatch import Assignment
+from app.store.engine import Connection, Engine, StoreUnavailable, transaction
+from app.worker import Worker
+from tests.services.conftest import Accept, State
+from tests.support.gateway import SANDBOX, settings_for
+from tests.support.raw_server import hang, serve
+from tests.transport.calls import until
+
+
+def worker_of(database_url: str, *, sandbox_url: str = SANDBOX["url"], **dispatch: Any) -> tuple[Worker, WorkerContext]:
+    """Make a worker as the process does."""
+    settings = settings_for(database_url, sandbox={**SANDBOX, "url": sandbox_url}, dispatch=dispatch)
+    context = build_worker(settings)
+    return Worker(context, settings.dispatch), context
+
+
+async def test_what_is_claimed_at_the_moment_of_the_stop_is_given_back(
+    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await accept() for _ in range(3)]
+    worker, context = worker_of(shared_database_url)
+    claim = context.dispatcher.claim
+
+    async def claim_and_stop(*, limit: int) -> list[Assignment]:
+        claimed = await claim(limit=limit)
+        if claimed:
+            worker.stop()
+        return claimed
+
+    monkeypatch.setattr(context.dispatcher, "claim", claim_and_stop)
+    await worker.run()
+    for message_id in ids:
+        stored = await state(message_id)
+        assert (stored["status"], stored["phases"]) == ("queued", ["not_sent"])
+        assert stored["queue"][0]["leased_until"] is None
+
+
+async def test_what_an_unanswered_claim_took_before_the_stop_is_given_back(
+    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await accept()
+    worker, _ = worker_of(shared_database_url)
+    lost = 0
+
+    @asynccontextmanager
+    async def unanswered_once(engine: Engine) -> AsyncIterator[Connection]:
+        nonlocal lost
+        async with transaction(engine) as connection:
+            yield connection
+        lost += 1
+        if lost == 1:
+            worker.stop()
+            raise StoreUnavailable("the commit was not answered")
+
+    monkeypatch.setattr("app.services.claiming.transaction", unanswered_once)
+    await worker.run()
+    stored = await state(message_id)
+    assert (stored["status"], stored["phases"]) == ("queued", ["not_sent"])
+
+
+async def test_a_worker_that_is_asked_twice_ends_at_once_and_leaves_its_send_to_the_lease(
+    accept: Accept, state: State, shared_database_url: str
+) -> None:
+    message_id = await accept()
+    async with serve(hang) as silent:
+        worker, _ = worker_of(shared_database_url, sandbox_url=silent.url)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: silent.requests)
+        worker.stop()
+        await asyncio.sleep(0.1)
+        assert not running.done()
+        worker.stop()
+        async with asyncio.timeout(2):
+            await running
+    stored = await state(message_id)
+    assert (stored["status"], stored["phases"]) == ("sending", ["started"])
+    assert stored["queue"][0]["leased_until"] is not None
+
+
+async def test_workers_that_start_together_do_not_claim_together(
+    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await accept()
+    asked: list[tuple[float, float]] = []
+
+    def longest(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high
+
+    monkeypatch.setattr("app.worker.random.uniform", longest)
+    worker, _ = worker_of(shared_database_url, start_spread_seconds=60)
+    running = asyncio.create_task(worker.run())
+    await until(lambda: asked)
+    await asyncio.sleep(0.2)
+    worker.stop()
+    async with asyncio.timeout(2):
+        await running
+    assert asked == [(0, 60)]
+    assert (await state(message_id))["status"] == "queued"
