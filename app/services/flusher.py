@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from app.store.engine import StoreUnavailable
+from app.store.engine import CommitUnconfirmed, StoreUnavailable
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -81,6 +81,10 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
             outcomes = await self._write([item for item, _ in batch])
             for (_, waiter), outcome in zip(batch, outcomes, strict=True):
                 _resolve(waiter, outcome)
+        except CommitUnconfirmed as error:
+            # It is written already. Writing it again would find it here, and not on the standby.
+            for _, waiter in batch:
+                _refuse(waiter, CommitUnconfirmed(*error.args))
         except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
             await self._write_singly(batch, error)
         finally:

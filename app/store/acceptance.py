@@ -106,6 +106,13 @@ FROM unnest($1::uuid[], $2::boolean[], $3::text[]) AS wanted (account_id, test, 
 JOIN idempotency_keys USING (account_id, test, key)
 """
 
+# What was read may be known to this server alone: where a synchronous standby is named, a commit of one's own waits
+# until the standby has all that was committed before.
+_CONFIRM: Final = """
+SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
+       THEN pg_logical_emit_message(true, 'gateway', '') END
+"""
+
 
 async def accept(writing: Autocommit, batch: Sequence[Submission]) -> list[Stored | Earlier]:
     """Store what is new of a batch, all of it in one commit; give the outcome of each in their order.
@@ -131,6 +138,7 @@ async def find_earlier(reading: Autocommit, key: IdempotencyKey) -> Earlier | No
             return None
         message_id, fingerprint = bound[key.identity]
         messages = await get_messages(connection, [message_id])
+        await connection.exec_driver_sql(_CONFIRM)
     return Earlier(fingerprint=fingerprint, message=messages.get(message_id))
 
 
@@ -177,6 +185,7 @@ async def _earlier(connection: Connection, left: Sequence[Submission]) -> dict[U
     # A message without a key that was not stored now had been stored by an earlier, unanswered try.
     first = {item.message.id: bound[item.key.identity] if item.key else (item.message.id, None) for item in left}
     messages = await get_messages(connection, [message_id for message_id, _ in first.values()])
+    await connection.exec_driver_sql(_CONFIRM)
     return {
         own_id: Earlier(fingerprint=fingerprint, message=messages.get(message_id))
         for own_id, (message_id, fingerprint) in first.items()

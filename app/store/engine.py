@@ -12,6 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.store.hosts import Hosts
+from app.store.standby import Confirmations, watch
+
 Connection = AsyncConnection
 Engine = AsyncEngine
 
@@ -40,6 +43,10 @@ class StoreUnavailable(Exception):
     """Postgres cannot answer right now; nothing is known to be wrong with the request."""
 
 
+class CommitUnconfirmed(StoreUnavailable):
+    """What was written stands on this server, but a synchronous standby did not confirm it: a failover may lose it."""
+
+
 def create_engine(
     url: str,
     *,
@@ -63,6 +70,7 @@ def create_engine(
         hide_parameters=True,
         connect_args={
             "timeout": acquire_seconds,
+            "async_creator_fn": Hosts().connect,
             "server_settings": {
                 "application_name": f"gateway-{application}",
                 "statement_timeout": f"{round(statement_seconds * 1000)}",
@@ -74,6 +82,7 @@ def create_engine(
         },
     )
     event.listen(engine.sync_engine, "handle_error", _drop_lost_connections)
+    event.listen(engine.sync_engine, "connect", watch)
     return engine
 
 
@@ -85,8 +94,10 @@ async def transaction(engine: Engine) -> AsyncIterator[Connection]:
     from the commit itself, the outcome is not known.
     """
     with _told_apart():
-        async with engine.begin() as connection:
-            yield connection
+        async with engine.connect() as connection:
+            with _confirmed(connection):
+                async with connection.begin():
+                    yield connection
 
 
 class Autocommit:
@@ -104,7 +115,20 @@ class Autocommit:
         """
         with _told_apart():
             async with self._engine.connect() as connection:
-                yield connection
+                with _confirmed(connection):
+                    yield connection
+
+
+@contextmanager
+def _confirmed(connection: Connection) -> Iterator[None]:
+    """Raise `CommitUnconfirmed` where a standby was not waited for, though Postgres speaks of a success."""
+    confirmations = Confirmations(connection)
+    try:
+        yield
+    finally:
+        missing = confirmations.take_missing()
+    if missing:
+        raise CommitUnconfirmed("a synchronous standby did not confirm")
 
 
 @contextmanager

@@ -96,7 +96,7 @@ OTHER = f"/v1/webhooks/sandbox/status/{TOKEN[:-2]}xx"
         ("/v1/webhooks/sandbox", {"secret": "another-secret"}),
         ("/v1/webhooks/sandbox", {"signed_path": "/v1/webhooks/other"}),
         ("/v1/webhooks/sandbox", {"at": datetime.now(UTC) - timedelta(minutes=6)}),
-        ("/v1/webhooks/sandbox", {"at": datetime.now(UTC) + timedelta(minutes=6)}),
+        ("/v1/webhooks/sandbox", {"at": datetime.now(UTC) + timedelta(minutes=60)}),
         (OTHER, {}),
         (f"/v1/webhooks/sandbox/status/{TOKEN.replace('.1.', '.2.')}", {}),
         ("/v1/webhooks/sandbox/status/x", {}),
