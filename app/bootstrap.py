@@ -25,6 +25,7 @@ from app.services.maintenance import Maintenance
 from app.services.messages import SANDBOX, Messages
 from app.services.queue_caps import QueueCaps
 from app.services.reports import Reports
+from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.settings import DELIMITER, PREFIX, Settings, SettingsError
 from app.store.engine import Engine, create_engine
@@ -51,6 +52,7 @@ class WorkerContext:
     dispatcher: Dispatcher
     reports: Reports
     maintenance: Maintenance
+    soundness: Soundness
 
 
 def build_engine(
@@ -106,6 +108,7 @@ def build_api(settings: Settings) -> ApiContext:
         engine=engine,
         checking=checking,
         writing=writing,
+        soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
         authenticator=Authenticator(checking, remember_seconds=settings.api.key_cache_seconds),
         limits=_limits(settings),
         cancellation=Cancellation(checking),
@@ -153,6 +156,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         dispatcher=Dispatcher(engine, adapters, transport, config),
         reports=Reports(engine, adapters),
         maintenance=Maintenance(engine, _ages(settings)),
+        soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
@@ -17,13 +18,16 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app import telemetry
 from app.api import description, errors, health, messages, problem_pages, problems, raw_route, sending, webhooks
+from app.api.context import ApiContext
 from app.api.middleware import HeadAsGet, HeadGuard, VersionPrefix
 from app.api.protocol import GatewayProtocol
 from app.api.request_log import LoggedRequests, RequestLog
 from app.api.server import GatewayServer
 from app.bootstrap import build_api
 from app.settings import Settings
+from app.store.engine import StoreUnavailable, transaction
 
+_log = telemetry.get_logger(__name__)
 _ROUTERS: Final = (messages.router, errors.router, problem_pages.router, health.router)
 _RAW_ROUTERS: Final = (webhooks.router, sending.router)
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -42,7 +46,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        looking = asyncio.create_task(_look_at_the_database(context))
         yield
+        looking.cancel()
+        await asyncio.wait([looking])
         await context.aclose()
 
     app = FastAPIOffline(
@@ -61,6 +68,15 @@ def create_app(settings: Settings) -> FastAPI:
         raw_route.install(app, router)
     description.install(app)
     return app
+
+
+async def _look_at_the_database(context: ApiContext) -> None:
+    """Have what is wrong with the database logged at the start, whoever asks for `/readyz`, and when."""
+    try:
+        async with transaction(context.engine) as connection:
+            await context.soundness.judge(connection)
+    except StoreUnavailable as error:
+        _log.warning("database unavailable", reason=str(error))
 
 
 def wrap(app: FastAPI, *, logged: LoggedRequests = LoggedRequests.ALL) -> ASGIApp:

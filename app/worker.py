@@ -19,13 +19,16 @@ from app.services.dispatch import Assignment, Result
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
 from app.store import acceptance, intake
-from app.store.engine import StoreUnavailable
+from app.store.engine import StoreUnavailable, transaction
 from app.store.notifications import listen
 
 _log = telemetry.get_logger(__name__)
 _BATCH: Final = 256
 _WATCH_SECONDS: Final = 1.0
 _HOUSEKEEPING_SECONDS: Final = 600.0
+_UNSOUND_SECONDS: Final = 5.0
+"""How often a database is asked again that nothing should be entrusted to."""
+
 _RETRY_SECONDS: Final = 1.0
 """The longest pause after the database did not answer, of which a random part is taken."""
 
@@ -83,6 +86,7 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._keep(loop)) for loop in loops]
                 await self._spread_out()
+                await self._keep(self._wait_until_sound)
                 await self._keep(self._dispatch)
                 for task in background:
                     task.cancel()
@@ -106,6 +110,17 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(random.uniform(0, self._settings.start_spread_seconds)):  # noqa: S311 - spreads starts
                 await self._stopping.wait()
+
+    async def _wait_until_sound(self) -> None:
+        """Claim nothing while the database may lose what it commits, or one of the two clocks is far off."""
+        while not self._stopping.is_set():
+            async with transaction(self._context.engine) as connection:
+                verdict = await self._context.soundness.judge(connection)
+            if not verdict.hindrances:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UNSOUND_SECONDS):
+                    await self._stopping.wait()
 
     async def _dispatch(self) -> None:
         while not self._stopping.is_set():

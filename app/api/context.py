@@ -11,6 +11,7 @@ from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
 
@@ -28,6 +29,7 @@ class ApiContext:
     writing: Engine
     """To write with what is acknowledged, each statement by itself."""
 
+    soundness: Soundness
     authenticator: Authenticator
     limits: Limits
     messages: Messages

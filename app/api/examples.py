@@ -168,5 +168,5 @@ PROVIDER_WEBHOOK: Final[dict[str, Any]] = {
     "timestamp": "2026-11-22T19:16:43.655675+00:00",
 }
 ALIVE: Final = {"status": "alive"}
-READY: Final = {"status": "ready"}
+READY: Final = {"status": "ready", "warnings": []}
 VERSION: Final = {"version": "0.1.0", "schema_revision": "0001"}

@@ -27,6 +27,7 @@ class Readiness(BaseModel):
     """The gateway can serve."""
 
     status: Literal["ready"] = Field(description="Always the same; otherwise the answer is a problem.")
+    warnings: list[str] = Field(description="What is not as it should be, for people.")
 
 
 class Version(BaseModel):
@@ -45,17 +46,19 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", operation_id="get_readiness", summary="Can it serve?")
 async def readyz(request: Request) -> Readiness:
-    """Answer whether the database is there, migrated to this code's revision, with partitions ahead.
+    """Answer whether the database is there, migrated to this code's revision, with partitions ahead, and sound.
 
     A process that was asked to stop is not ready, though it serves on for a while.
     """
     if context(request).notice.given:
         raise _not_ready("the process is stopping, others go on")
     async with transaction(context(request).engine) as connection:
-        reason = await unreadiness(connection)
-    if reason is not None:
-        raise _not_ready(reason)
-    return Readiness(status="ready")
+        missing = await unreadiness(connection)
+        verdict = await context(request).soundness.judge(connection)
+    reasons = [*([missing] if missing else []), *verdict.hindrances]
+    if reasons:
+        raise _not_ready("; ".join(reasons))
+    return Readiness(status="ready", warnings=list(verdict.warnings))
 
 
 @router.get("/version", operation_id="get_version", summary="Which version is it?")

@@ -43,12 +43,16 @@ class ApiSettings(Group):
 
 
 class DatabaseSettings(Group):
-    """The pool of each process."""
+    """The database, and the pool of each process."""
 
     pool_size: int = Field(default=10, ge=4, le=200, description="Connections of each process; the API has ten more.")
     statement_seconds: float = Field(default=5, gt=0, description="Longest run of one statement, in seconds.")
     acquire_seconds: float = Field(
         default=2, gt=0, description="Longest wait for a connection, and for each server to answer, in seconds."
+    )
+    allow_unsafe: bool = Field(
+        default=False,
+        description="Work with a Postgres whose fsync, full_page_writes or synchronous_commit is off: for tests.",
     )
 
 

@@ -32,6 +32,7 @@ def settings_for(database_url: str, **given: Any) -> Settings:
             "public_url": PUBLIC_URL,
             "sandbox": SANDBOX,
             **given,
+            "database": {"allow_unsafe": True, **given.get("database", {})},
             "dispatch": {"start_spread_seconds": 0, **given.get("dispatch", {})},
         }
     )
