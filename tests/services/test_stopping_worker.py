@@ -87,25 +87,3 @@ async def test_a_worker_that_is_asked_twice_ends_at_once_and_leaves_its_send_to_
     stored = await state(message_id)
     assert (stored["status"], stored["phases"]) == ("sending", ["started"])
     assert stored["queue"][0]["leased_until"] is not None
-
-
-async def test_workers_that_start_together_do_not_claim_together(
-    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    message_id = await accept()
-    asked: list[tuple[float, float]] = []
-
-    def longest(low: float, high: float) -> float:
-        asked.append((low, high))
-        return high
-
-    monkeypatch.setattr("app.worker.random.uniform", longest)
-    worker, _ = worker_of(shared_database_url, start_spread_seconds=60)
-    running = asyncio.create_task(worker.run())
-    await until(lambda: asked)
-    await asyncio.sleep(0.2)
-    worker.stop()
-    async with asyncio.timeout(2):
-        await running
-    assert asked == [(0, 60)]
-    assert (await state(message_id))["status"] == "queued"
