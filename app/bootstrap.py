@@ -34,11 +34,17 @@ from app.transport import Transport
 API_CHECKING_CONNECTIONS: Final = 6
 """For keys, senders, cancels, the keys of refused requests, and the count of the queue."""
 
+API_STATEMENT_SECONDS: Final = 2.0
+"""What is acknowledged is one statement, and who sends it is another: a caller is refused before it gives up."""
+
 API_WRITING_LOCK_SECONDS: Final = 0.5
 """Others wait behind a batch that waits for a lock."""
 
 API_WRITING_CONNECTIONS: Final = 4
 """A batch of messages and one of webhooks on their way, and a notification for each kind."""
+
+SILENCE_SECONDS: Final = 0.25
+"""Beyond a statement's limit, which Postgres keeps by itself unless it is out of reach or stands still."""
 
 Adapters = dict[str, ProviderAdapter[Any]]
 
@@ -56,9 +62,15 @@ class WorkerContext:
 
 
 def build_engine(
-    settings: Settings, application: str, *, pool_size: int | None = None, lock_seconds: float = 2
+    settings: Settings,
+    application: str,
+    *,
+    pool_size: int | None = None,
+    statement_seconds: float | None = None,
+    lock_seconds: float = 2,
+    silence_seconds: float | None = SILENCE_SECONDS,
 ) -> Engine:
-    """Make an engine of the process, with as many connections as the settings say."""
+    """Make an engine of the process, with as many connections and as much time as the settings say at most."""
     url = settings.database_url.get_secret_value()
     scheme, separator, rest = url.partition("://")
     if separator and scheme in {"postgres", "postgresql"}:
@@ -68,9 +80,10 @@ def build_engine(
         url,
         application=application,
         pool_size=pool_size or database.pool_size,
-        statement_seconds=database.statement_seconds,
+        statement_seconds=min(database.statement_seconds, statement_seconds or database.statement_seconds),
         acquire_seconds=database.acquire_seconds,
         lock_seconds=lock_seconds,
+        silence_seconds=silence_seconds,
     )
 
 
@@ -100,9 +113,15 @@ def build_api(settings: Settings) -> ApiContext:
     """Put together what the API works with."""
     engine = build_engine(settings, "api")
     # Slow lists must not keep keys and senders from being looked up, nor either of them what is acknowledged.
-    checking = build_engine(settings, "api-checking", pool_size=API_CHECKING_CONNECTIONS)
+    checking = build_engine(
+        settings, "api-checking", pool_size=API_CHECKING_CONNECTIONS, statement_seconds=API_STATEMENT_SECONDS
+    )
     writing = build_engine(
-        settings, "api-writing", pool_size=API_WRITING_CONNECTIONS, lock_seconds=API_WRITING_LOCK_SECONDS
+        settings,
+        "api-writing",
+        pool_size=API_WRITING_CONNECTIONS,
+        statement_seconds=API_STATEMENT_SECONDS,
+        lock_seconds=API_WRITING_LOCK_SECONDS,
     )
     return ApiContext(
         engine=engine,

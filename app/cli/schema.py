@@ -26,7 +26,7 @@ def register(cli: typer.Typer) -> None:
 
 def run_migrations() -> None:
     """Bring the database's schema up to date and make its partitions."""
-    engine = build_engine(load_settings(), "migrate")
+    engine = build_engine(load_settings(), "migrate", silence_seconds=None)
     asyncio.run(_migrate(engine))
     print("The schema is up to date.")
 

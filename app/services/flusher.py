@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from app.store.engine import CommitUnconfirmed, StoreUnavailable
+from app.store.engine import CommitUnconfirmed, StoreSilent, StoreUnavailable
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -85,12 +85,24 @@ class Flusher(Generic[_ItemT, _OutcomeT]):
             # It is written already. Writing it again would find it here, and not on the standby.
             for _, waiter in batch:
                 _refuse(waiter, CommitUnconfirmed(*error.args))
+        except StoreSilent as error:
+            self._refuse_all(batch, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, each item is to have its own answer
             await self._write_singly(batch, error)
         finally:
             # Whoever is left was cut off with this task, and must not wait for ever.
             for _, waiter in batch:
                 _refuse(waiter, StoreUnavailable("the write was cut off"))
+
+    def _refuse_all(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: StoreSilent) -> None:
+        """Refuse a batch that was not answered in time, and what has gathered behind it.
+
+        A second try would take as long again, and so would the next batch for those who wait already.
+        """
+        _log.warning("database silent", items=len(batch), waiting=len(self._waiting))
+        for _, waiter in (*batch, *self._waiting):
+            _refuse(waiter, StoreSilent(*reason.args))
+        self._waiting.clear()
 
     async def _write_singly(self, batch: Sequence[tuple[_ItemT, asyncio.Future[_OutcomeT]]], reason: Exception) -> None:
         """Write a failed batch one by one, so that an item which cannot be written refuses only itself.

@@ -46,7 +46,9 @@ class DatabaseSettings(Group):
     """The database, and the pool of each process."""
 
     pool_size: int = Field(default=10, ge=4, le=200, description="Connections of each process; the API has ten more.")
-    statement_seconds: float = Field(default=5, gt=0, description="Longest run of one statement, in seconds.")
+    statement_seconds: float = Field(
+        default=5, gt=0, description="Longest run of one statement, in seconds; in the API 2 at most, but for lists."
+    )
     acquire_seconds: float = Field(
         default=2, gt=0, description="Longest wait for a connection, and for each server to answer, in seconds."
     )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.store.farewell import PromptConnection
 from app.store.hosts import Hosts
 from app.store.standby import Confirmations, watch
 
@@ -47,6 +48,10 @@ class CommitUnconfirmed(StoreUnavailable):
     """What was written stands on this server, but a synchronous standby did not confirm it: a failover may lose it."""
 
 
+class StoreSilent(StoreUnavailable):
+    """Postgres gave no answer in the time that there was; to ask it again at once would take as long again."""
+
+
 def create_engine(
     url: str,
     *,
@@ -55,11 +60,14 @@ def create_engine(
     statement_seconds: float = 5,
     acquire_seconds: float = 2,
     lock_seconds: float = 2,
+    silence_seconds: float | None = None,
 ) -> Engine:
     """Make the process's one engine. `url` is an SQLAlchemy URL with the asyncpg driver.
 
     Statements end after `statement_seconds`, lock waits and idle transactions sooner than a client
-    gives up, so that one stuck session cannot hold the others.
+    gives up, so that one stuck session cannot hold the others. Postgres sees to that itself; where it
+    says nothing even `silence_seconds` after a statement's limit, it is given up, with all connections
+    that are open. None, for what may take long, waits for ever.
     """
     engine = create_async_engine(
         url,
@@ -70,6 +78,8 @@ def create_engine(
         hide_parameters=True,
         connect_args={
             "timeout": acquire_seconds,
+            "command_timeout": None if silence_seconds is None else statement_seconds + silence_seconds,
+            "connection_class": PromptConnection,
             "async_creator_fn": Hosts().connect,
             "server_settings": {
                 "application_name": f"gateway-{application}",
@@ -140,12 +150,16 @@ def _told_apart() -> Iterator[None]:
         if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
             raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
         raise
-    except (OSError, PoolTimeout) as error:
+    except (TimeoutError, PoolTimeout) as error:
+        raise StoreSilent(type(error).__name__) from error
+    except OSError as error:
         raise StoreUnavailable(type(error).__name__) from error
 
 
 def _drop_lost_connections(context: ExceptionContext) -> None:
-    if getattr(context.original_exception, "sqlstate", None) in _LOST_DATABASE:
+    """Have a lost connection replaced, and with it all that are older: they lead to the same server."""
+    error = context.original_exception
+    if isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) in _LOST_DATABASE:
         context.is_disconnect = True
 
 

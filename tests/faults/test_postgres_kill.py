@@ -1,9 +1,8 @@
-"""Postgres killed under load and started again: 503 meanwhile, nothing acknowledged is lost, and all of it ends."""
+"""Postgres ended under load and started again: 503 meanwhile, service soon after, nothing acknowledged lost."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -13,16 +12,13 @@ from typing import Final
 
 import pytest
 
-from app.embedded import EmbeddedPostgres, find_binaries
-from app.store.databases import ensure_database
 from app.store.engine import create_engine
-from app.store.schema import migrate
 from tests.conftest import FULL
 from tests.support.batches import Planned, mixed, shortfalls_after_kills
-from tests.support.gateway import Tenant, tenant
 from tests.support.invariants import Run, violations
-from tests.support.load import Exchange, Load
-from tests.support.observation import settled
+from tests.support.load import Load
+from tests.support.observation import count, settled
+from tests.support.own_postgres import OwnPostgres, own_postgres
 from tests.support.processes import Fleet
 
 pytestmark = pytest.mark.fault
@@ -30,27 +26,17 @@ pytestmark = pytest.mark.fault
 _REFUSALS: Final = 5
 """How many requests have to meet the outage before it ends."""
 
-_DATABASE: Final = "gateway"
+BACK_WITHIN_SECONDS: Final = 5.0
+"""From the moment at which Postgres takes connections again to the first acceptance, and to the first attempt."""
+
+_ATTEMPTED: Final = "SELECT extract(epoch FROM max(started_at)) * 1000 FROM attempts"
 
 
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this test's own, as durable as a real one."""
-    binaries = find_binaries(os.environ.get("GATEWAY_PG_BIN"))
-    with EmbeddedPostgres(directory=tmp_path / "postgres", binaries=binaries, durable=True) as server:
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
+    """A server of these tests' own."""
+    with own_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
-
-
-async def prepare(server_url: str, url: str) -> Tenant:
-    """Make the database, its schema and an account."""
-    server = create_engine(server_url, application="tests")
-    await ensure_database(server, _DATABASE)
-    await server.dispose()
-    engine = create_engine(url, application="tests")
-    await migrate(engine)
-    shop = await tenant(engine)
-    await engine.dispose()
-    return shop
 
 
 async def rest(url: str, fleet: Fleet, load: Load, batch: list[Planned]) -> Run:
@@ -66,39 +52,52 @@ def wait_for(load: Load, *, acknowledged: int = 0, refused: int = 0) -> None:
     deadline = time.monotonic() + 60
     while len(load.acknowledged) < acknowledged or load.statuses()[503] < refused:
         assert time.monotonic() < deadline, load.statuses()
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
-def is_proper(refusal: Exchange) -> bool:
-    """Whether a 503 says when to come back, in the shape of all problems."""
-    return (refusal.content_type, refusal.code) == ("application/problem+json", "temporarily-unavailable") and (
-        refusal.retry_after or ""
-    ).isdecimal()
+def seconds_until_an_attempt(url: str) -> float:
+    """Wait until a worker has begun an attempt that is newer than all that are there; give how long that took."""
+
+    async def watch() -> float:
+        engine = create_engine(url, application="tests")
+        asked, newest = time.monotonic(), await count(engine, _ATTEMPTED)
+        while await count(engine, _ATTEMPTED) == newest and time.monotonic() < asked + 30:
+            await asyncio.sleep(0.02)
+        await engine.dispose()
+        return time.monotonic() - asked
+
+    return asyncio.run(watch())
 
 
-def test_a_postgres_killed_under_load_costs_time_and_nothing_else(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
-    url = postgres.url(_DATABASE)
-    shop = asyncio.run(prepare(postgres.url("postgres"), url))
-    batch = mixed(1_000 if FULL else 150)
-    kills = 3 if FULL else 1
-    with Fleet(url, tmp_path) as fleet, ThreadPoolExecutor(1) as threads:
+@pytest.mark.parametrize(("by", "times"), [(signal.SIGQUIT, 3), (signal.SIGKILL, 2)], ids=["stopped", "killed"])
+def test_a_postgres_that_ends_under_load_costs_time_and_nothing_else(
+    postgres: OwnPostgres, tmp_path: Path, by: signal.Signals, times: int
+) -> None:
+    database = postgres.database()
+    batch = mixed(300 if FULL else 150)
+    ends = times if FULL else 1
+    gaps: list[tuple[float, float]] = []
+    with Fleet(database.url, tmp_path) as fleet, ThreadPoolExecutor(1) as threads:
         fleet.start("sandbox", "api", "worker")
         fleet.wait_until_ready()
-        load = Load(api_url=fleet.api_url, credentials=shop.test)
-        sending = threads.submit(asyncio.run, load.send(batch, over_seconds=30 if FULL else 4))
-        for number in range(1, kills + 1):
-            wait_for(load, acknowledged=len(batch) * number // (2 * kills))
+        load = Load(api_url=fleet.api_url, credentials=database.shop.test)
+        sending = threads.submit(asyncio.run, load.send(batch, over_seconds=8 if FULL else 4))
+        for number in range(1, ends + 1):
+            wait_for(load, acknowledged=len(batch) * number // (2 * ends))
             refused = load.statuses()[503]
-            os.kill(postgres.process_id, signal.SIGKILL)
+            postgres.end(by)
             wait_for(load, refused=refused + _REFUSALS)
             postgres.start()
+            back = time.monotonic()
+            attempted = seconds_until_an_attempt(database.url)
+            gaps.append((load.first_accepted_after(back) - back, attempted))
         sending.result()
-        run = asyncio.run(rest(url, fleet, load, batch))
+        run = asyncio.run(rest(database.url, fleet, load, batch))
+    assert max(max(gap) for gap in gaps) <= BACK_WITHIN_SECONDS, gaps
     assert violations(run) == []
     assert shortfalls_after_kills(run, batch) == []
     assert {message.id for message in run.messages} == run.acknowledged
     assert len(run.acknowledged) == len(batch)
-    assert [exchange for exchange in load.exchanges if exchange.status not in {202, 503}] == []
-    assert load.statuses()[503] >= _REFUSALS
-    assert [refusal for refusal in load.exchanges if refusal.status == 503 and not is_proper(refusal)] == []
+    assert load.improper() == []
+    assert load.statuses()[503] >= _REFUSALS * ends
     assert fleet.complaints() == []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.services.flusher import BATCH, WAITING, Flusher
-from app.store.engine import StoreUnavailable
+from app.store.engine import StoreSilent, StoreUnavailable
 
 
 class Ledger:
@@ -91,6 +91,28 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_more_tr
     outcomes = await asyncio.gather(*map(flusher.submit, [1, 2, 3]), return_exceptions=True)
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
     assert ledger.batches == [[1, 2, 3], [1]]
+    assert await flusher.submit(4) == "wrote 4"
+
+
+async def test_a_database_that_says_nothing_in_time_is_not_asked_again_for_those_who_wait() -> None:
+    tries: list[list[int]] = []
+    silent = asyncio.Event()
+
+    async def write(batch: Sequence[int]) -> list[str]:
+        tries.append(list(batch))
+        if len(tries) == 1:
+            await silent.wait()
+            raise StoreSilent("no answer")
+        return [f"wrote {number}" for number in batch]
+
+    flusher = Flusher(write)
+    first = await submitted(flusher, [1, 2])
+    await asyncio.sleep(0)
+    behind = await submitted(flusher, [3])
+    silent.set()
+    outcomes = await asyncio.gather(*first, *behind, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreSilent] * 3
+    assert tries == [[1, 2]]
     assert await flusher.submit(4) == "wrote 4"
 
 

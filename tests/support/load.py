@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,18 @@ class Exchange:
     code: str | None = None
     """The stable code of a problem document; without any answer, what was raised instead."""
 
+    began: float = 0
+    """On the monotonic clock."""
+
+    seconds: float = 0
+    """How long it took."""
+
+    @property
+    def is_proper_refusal(self) -> bool:
+        """Whether a 503 says when to come back, in the shape of all problems."""
+        told = (self.content_type, self.code) == ("application/problem+json", "temporarily-unavailable")
+        return told and (self.retry_after or "").isdecimal()
+
 
 @dataclass(kw_only=True)
 class Load:
@@ -44,6 +57,15 @@ class Load:
     def statuses(self) -> Counter[int]:
         """Count the answers by status."""
         return Counter(exchange.status for exchange in self.exchanges)
+
+    def improper(self) -> list[Exchange]:
+        """Give every answer that is neither an acceptance nor a proper 503; no answer at all is one, too."""
+        return [e for e in self.exchanges if e.status != 202 and not (e.status == 503 and e.is_proper_refusal)]
+
+    def first_accepted_after(self, moment: float) -> float:
+        """Give when the first request was answered with 202 that was so after a moment; infinity if none was."""
+        answered = (e.began + e.seconds for e in self.exchanges if e.status == 202)
+        return min((at for at in answered if at >= moment), default=math.inf)
 
     async def has_acknowledged(self, number: int, *, within_seconds: float = 60) -> None:
         """Wait until so many messages are acknowledged; raises `TimeoutError`."""
@@ -82,12 +104,14 @@ class Load:
                 await asyncio.sleep(0 if answered else _PAUSE_SECONDS)
 
     async def _try(self, client: httpx.AsyncClient, planned: Planned) -> bool:
+        began = time.monotonic()
         try:
             answer = await client.post(
                 "/v1/messages", json=planned.document(), headers={"idempotency-key": planned.reference}
             )
         except httpx.TransportError as error:
-            self.exchanges.append(Exchange(status=0, code=repr(error)))
+            seconds = time.monotonic() - began
+            self.exchanges.append(Exchange(status=0, code=repr(error), began=began, seconds=seconds))
             return False
         document = answer.json()
         self.exchanges.append(
@@ -96,6 +120,8 @@ class Load:
                 content_type=answer.headers.get("content-type", ""),
                 retry_after=answer.headers.get("retry-after"),
                 code=document.get("code"),
+                began=began,
+                seconds=time.monotonic() - began,
             )
         )
         if answer.status_code in _AGAIN:
