@@ -161,6 +161,8 @@ def _drop_lost_connections(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) in _LOST_DATABASE:
         context.is_disconnect = True
+        # SQLAlchemy takes a time-out for the caller's own, and would leave the rest of the pool as it is.
+        context.invalidate_pool_on_disconnect = True
 
 
 def _lacks_partition(error: DBAPIError) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from app.store.engine import create_engine
+from app.store.engine import Engine, create_engine
 from tests.conftest import FULL
 from tests.support.batches import Planned, mixed, shortfalls_after_kills
 from tests.support.invariants import Run, violations
@@ -28,8 +28,6 @@ _REFUSALS: Final = 5
 
 BACK_WITHIN_SECONDS: Final = 5.0
 """From the moment at which Postgres takes connections again to the first acceptance, and to the first attempt."""
-
-_ATTEMPTED: Final = "SELECT extract(epoch FROM max(started_at)) * 1000 FROM attempts"
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +56,15 @@ def wait_for(load: Load, *, acknowledged: int = 0, refused: int = 0) -> None:
 def seconds_until_an_attempt(url: str) -> float:
     """Wait until a worker has begun an attempt that is newer than all that are there; give how long that took."""
 
+    async def newest(engine: Engine) -> int:
+        return await count(engine, "SELECT extract(epoch FROM max(started_at)) * 1000 FROM attempts")
+
     async def watch() -> float:
         engine = create_engine(url, application="tests")
-        asked, newest = time.monotonic(), await count(engine, _ATTEMPTED)
-        while await count(engine, _ATTEMPTED) == newest and time.monotonic() < asked + 30:
-            await asyncio.sleep(0.02)
+        asked, before = time.monotonic(), await newest(engine)
+        async with asyncio.timeout(30):
+            while await newest(engine) == before:  # noqa: ASYNC110 - the event is the database's
+                await asyncio.sleep(0.02)
         await engine.dispose()
         return time.monotonic() - asked
 

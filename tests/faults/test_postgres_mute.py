@@ -1,4 +1,4 @@
-"""Postgres that says nothing: every question is refused in time, none piles up, and all goes on when it speaks again."""
+"""Postgres that says nothing: questions are refused in time and do not pile up, and all goes on when it speaks."""
 
 from __future__ import annotations
 

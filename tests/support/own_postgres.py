@@ -60,7 +60,7 @@ class OwnPostgres:
 
     @contextmanager
     def muted(self) -> Iterator[None]:
-        """Stop every process of it by SIGSTOP: connections stay open, new ones are taken by the kernel, nothing answers."""
+        """Stop all its processes by SIGSTOP: connections stay open, the kernel takes new ones, and nothing answers."""
         postmaster = self.server.process_id
         os.kill(postmaster, signal.SIGSTOP)  # the first, or it would start more
         stopped = [postmaster, *_children(postmaster)]
