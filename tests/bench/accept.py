@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from tests.bench.harness.client_process import client_limit
-from tests.bench.harness.database import differences
+from tests.bench.harness.database import require_same
 from tests.bench.harness.measuring import Bench, Measured
 from tests.bench.harness.options import Options, options, parser_of_rounds, require
 from tests.bench.harness.profiling import find_py_spy, profile
@@ -34,10 +34,6 @@ class Keys(StrEnum):
     WITH = "with"
     BOTH = "both"
     """Measured each; the last line is of those without."""
-
-
-class NotTheSameRows(Exception):
-    """pgbench and the API do not write the same; `args[0]` names what differs. A ratio would mean nothing."""
 
 
 def arguments() -> ArgumentParser:
@@ -97,8 +93,7 @@ def warm_up(bench: Bench, asked: Options, *, with_key: bool) -> None:
     bench.load(kind_of(with_key=with_key), seconds=asked.warm_up_seconds)
     ours = database.shapes()
     bench.pgbench(keyed=with_key, clients=PGBENCH_CLIENTS[0], seconds=asked.warm_up_seconds)
-    if found := differences(ours, database.shapes()):
-        raise NotTheSameRows("\n".join(found))
+    require_same(ours, database.shapes())
     say(f"rows: the API and pgbench write the same columns, of the same sizes, in {', '.join(sorted(ours))}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import accept, memory, webhooks
+from tests.bench import accept, dispatch, memory, webhooks
 from tests.bench.harness.servers import Servers, running_servers
 from tests.support.processes import ROOT
 
@@ -49,6 +49,25 @@ def test_webhooks_are_measured_beside_accepts(servers: Servers, capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"webhooks_ratio [0-9]+\.[0-9]{2}", lines[-1])
     assert [line.split()[1] for line in lines if line.startswith("1 ")] == ["accept", "webhook"]
+
+
+def test_dispatch_is_measured_beside_the_bare_loop(servers: Servers, capsys: pytest.CaptureFixture[str]) -> None:
+    smallest = ["--rounds", "1", "--seconds", "0.4", "--warm-up-seconds", "0", "--concurrency", "64"]
+    dispatch.run(servers, dispatch.arguments().parse_args([*smallest, "--markdown"]))
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"dispatch_ratio [0-9]+\.[0-9]{2}", lines[-1])
+    assert [line.split(" | ")[1] for line in lines if line.startswith("| 1 ")] == ["dispatch 64", "bare 64"]
+
+
+@pytest.mark.soak
+def test_a_slow_provider_lone_messages_and_a_backlog_are_measured_too(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--beside", "--lone-messages", "3", "--backlog", "3000", "--history", "500"]
+    dispatch.run(servers, dispatch.arguments().parse_args([*SMALLEST, *more, "--concurrency", "64"]))
+    lines = capsys.readouterr().out.splitlines()
+    told = [line.split()[0] for line in lines if re.match(r"(dispatch|backlog)_ratio|lone", line)]
+    assert told == ["dispatch_ratio_slow", "lone", "backlog_ratio", "dispatch_ratio"]
 
 
 def test_memory_is_sampled_from_the_start_to_the_last_request(

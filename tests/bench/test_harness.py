@@ -19,10 +19,12 @@ from app.domain.attempt_token import read_token
 from app.domain.http import WebhookRequest
 from app.domain.phone import RecipientRefused, check_recipient
 from app.providers.sandbox import Adapter, Config
+from tests.bench.harness.bare_loop import BarePlan, run_bare_loop
 from tests.bench.harness.client import LoadFailed, Plan, drive, percentile, plan_as_json, plan_from_json
 from tests.bench.harness.database import NotDurable, Shape, check_durable, differences
 from tests.bench.harness.measuring import Measured, RoundInvalid, check_counts
 from tests.bench.harness.profiling import print_summary
+from tests.bench.harness.provider_process import running_provider
 from tests.bench.harness.report import medians
 from tests.bench.harness.traffic import Kind, Traffic, traffic
 from tests.bench.harness.usage import family_cpu_seconds
@@ -179,6 +181,19 @@ def test_a_server_that_does_not_wait_for_the_disk_is_refused(name: str) -> None:
         check_durable({**durable, name: "off"})
 
 
+def test_the_provider_counts_what_the_bare_loop_sends_and_sees_that_it_is_one_message_over_and_over() -> None:
+    with running_provider() as provider:
+        provider.reset(latency_seconds=0.02)
+        tally = run_bare_loop(
+            BarePlan(url=provider.url, public_url=URL, concurrency=2, warm_up_seconds=0.05, seconds=0.1)
+        )
+        arrived = provider.arrived()
+        assert (arrived.requests, arrived.messages, len(arrived.at)) == (tally.requests, 1, tally.requests)
+        assert tally.p50_ms >= 20
+        provider.reset()
+        assert provider.requests() == 0
+
+
 def measured(what: str, per_second: float, p99_ms: float | None) -> Measured:
     return Measured(
         what=what,
@@ -187,9 +202,9 @@ def measured(what: str, per_second: float, p99_ms: float | None) -> Measured:
         p50_ms=None,
         p99_ms=p99_ms,
         mean_ms=1.0,
-        api_us=None,
+        gateway_us=None,
         postgres_us=1.0,
-        client_us=1.0,
+        peer_us=1.0,
     )
 
 

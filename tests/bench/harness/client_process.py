@@ -39,7 +39,7 @@ class Client:
 @contextmanager
 def running_client() -> Iterator[Client]:
     """Start the load generator, and end it with the block."""
-    with _python("tests.bench.harness.client") as (plans, tallies):
+    with running_python("tests.bench.harness.client") as (plans, tallies):
         yield Client(_plans=plans, _tallies=tallies)
 
 
@@ -48,14 +48,14 @@ def client_limit(client: Client, plan: Plan) -> tuple[float, float]:
 
     Requests per second, and the client's processor time for each in microseconds.
     """
-    with _python("tests.bench.harness.canned") as (_, port):
+    with running_python("tests.bench.harness.canned") as (_, port):
         tally = client.run(replace(plan, port=int(port.readline())))
     answered = sum(tally.statuses.values())
     return answered / tally.seconds, tally.cpu_seconds / answered * 1e6
 
 
 @contextmanager
-def _python(module: str) -> Iterator[tuple[IO[str], IO[str]]]:
+def running_python(module: str) -> Iterator[tuple[IO[str], IO[str]]]:
     """Run a module that ends with its standard input; give its standard input and output."""
     with subprocess.Popen(  # noqa: S603 - our own modules
         [sys.executable, "-m", module], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -39,6 +39,10 @@ class NotDurable(Exception):
     """The server was told not to wait for the disk; `args[0]` is the setting. Nothing measured here would count."""
 
 
+class NotTheSameRows(Exception):
+    """Two writers do not write the same; `args[0]` names what differs. A ratio would mean nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Database:
     """A migrated database, by its SQLAlchemy URL; every call connects anew and blocks."""
@@ -51,23 +55,25 @@ class Database:
         So each round begins with empty indexes, and pays for the pages and the log that it touches
         itself: the first change of a page after a checkpoint writes the page into the log.
         """
-        self._run(_empty)
+        self.ask(_empty)
 
     def counts(self) -> dict[str, int]:
         """Count the rows of each table that has any, those left out that requests only read."""
-        return self._run(_counts)
+        return self.ask(_counts)
 
     def shapes(self) -> dict[str, Shape]:
         """Give the shape of each table that has rows."""
-        return self._run(_shapes)
+        return self.ask(_shapes)
 
     def settings(self) -> dict[str, str]:
         """Give the server's settings that decide what a commit costs; raises `NotDurable` if one makes it cheap."""
-        settings = self._run(_settings)
+        settings = self.ask(_settings)
         check_durable(settings)
         return settings
 
-    def _run(self, ask: Callable[[asyncpg.Connection[Any]], Awaitable[_Result]]) -> _Result:
+    def ask(self, ask: Callable[[asyncpg.Connection[Any]], Awaitable[_Result]]) -> _Result:
+        """Give what this gives on a connection of its own."""
+
         async def connected() -> _Result:
             connection = await asyncpg.connect(self.url.replace("+asyncpg", "", 1))
             try:
@@ -83,6 +89,12 @@ def check_durable(settings: Mapping[str, str]) -> None:
     for name in DURABLE:
         if settings[name] != "on":
             raise NotDurable(f"{name} is {settings[name]}")
+
+
+def require_same(left: Mapping[str, Shape], right: Mapping[str, Shape]) -> None:
+    """Raise `NotTheSameRows` if two writers' rows are not alike."""
+    if found := differences(left, right):
+        raise NotTheSameRows("\n".join(found))
 
 
 def differences(left: Mapping[str, Shape], right: Mapping[str, Shape]) -> list[str]:

@@ -39,13 +39,16 @@ class Measured:
     count: int
     per_second: float
     p50_ms: float | None
-    """None for pgbench, which tells its mean only."""
+    """None for pgbench, which tells its mean only, and for a worker, which tells nothing."""
 
     p99_ms: float | None
-    mean_ms: float
-    api_us: float | None
-    postgres_us: float
-    client_us: float
+    mean_ms: float | None
+    gateway_us: float | None
+    """Of the process that is measured: the API, the worker, or what stands beside the worker in its place."""
+
+    postgres_us: float | None
+    peer_us: float
+    """Of whoever is on the other side: the load generator, pgbench, or the provider."""
 
 
 @dataclass(kw_only=True)
@@ -82,9 +85,9 @@ class Bench:
             p50_ms=tally.p50_ms,
             p99_ms=tally.p99_ms,
             mean_ms=tally.mean_ms,
-            api_us=api / answered * 1e6,
+            gateway_us=api / answered * 1e6,
             postgres_us=postgres / answered * 1e6,
-            client_us=tally.cpu_seconds / answered * 1e6,
+            peer_us=tally.cpu_seconds / answered * 1e6,
         )
 
     def pgbench(self, *, keyed: bool, clients: int, seconds: float) -> Measured:
@@ -114,9 +117,9 @@ class Bench:
             p50_ms=None,
             p99_ms=None,
             mean_ms=done.mean_ms,
-            api_us=None,
+            gateway_us=None,
             postgres_us=postgres / done.transactions * 1e6,
-            client_us=done.cpu_seconds / done.transactions * 1e6,
+            peer_us=done.cpu_seconds / done.transactions * 1e6,
         )
 
     def _with_usage(self, run: Callable[[], _Result]) -> tuple[_Result, float, float]:

@@ -11,18 +11,7 @@ from typing import Final
 from tests.bench.harness.measuring import Measured
 from tests.bench.harness.usage import Memory, machine
 
-_HEADINGS: Final = (
-    "round",
-    "what",
-    "per second",
-    "p50 ms",
-    "p99 ms",
-    "mean ms",
-    "API µs",
-    "Postgres µs",
-    "client µs",
-    "count",
-)
+_HEADINGS: Final = ("round", "what", "per second", "p50 ms", "p99 ms", "mean ms")
 
 Round = tuple[int, Measured]
 """The number of the round, counted from 1, and what one kind gave in it."""
@@ -40,12 +29,14 @@ def describe(settings: Mapping[str, str]) -> None:
     say("postgres: " + ", ".join(f"{name}={value}" for name, value in settings.items()))
 
 
-def print_rounds(rounds: Sequence[Round], *, markdown: bool) -> None:
-    """Print every round, then the median of each kind."""
+def print_rounds(rounds: Sequence[Round], *, parties: tuple[str, str], markdown: bool) -> None:
+    """Print every round, then the median of each kind; `parties` are what is measured and who is on the other side."""
+    gateway, peer = parties
+    headings = (*_HEADINGS, f"{gateway} µs", "Postgres µs", f"{peer} µs", "count")
     rows = [(str(number), *_cells(one)) for number, one in rounds]
     rows += [("median", *_cells(one)) for one in medians([one for _, one in rounds]).values()]
     say()
-    print_table([_HEADINGS, *rows], markdown=markdown)
+    print_table([headings, *rows], markdown=markdown)
     say()
 
 
@@ -80,10 +71,10 @@ def _median(same: Sequence[Measured]) -> Measured:
         per_second=statistics.median(one.per_second for one in same),
         p50_ms=_median_or_none([one.p50_ms for one in same]),
         p99_ms=_median_or_none([one.p99_ms for one in same]),
-        mean_ms=statistics.median(one.mean_ms for one in same),
-        api_us=_median_or_none([one.api_us for one in same]),
-        postgres_us=statistics.median(one.postgres_us for one in same),
-        client_us=statistics.median(one.client_us for one in same),
+        mean_ms=_median_or_none([one.mean_ms for one in same]),
+        gateway_us=_median_or_none([one.gateway_us for one in same]),
+        postgres_us=_median_or_none([one.postgres_us for one in same]),
+        peer_us=statistics.median(one.peer_us for one in same),
     )
 
 
@@ -97,6 +88,6 @@ def _cells(one: Measured) -> tuple[str, ...]:
         one.what,
         f"{one.per_second:,.0f}",
         *("" if figure is None else f"{figure:.1f}" for figure in (one.p50_ms, one.p99_ms, one.mean_ms)),
-        *("" if figure is None else f"{figure:.0f}" for figure in (one.api_us, one.postgres_us, one.client_us)),
+        *("" if figure is None else f"{figure:.0f}" for figure in (one.gateway_us, one.postgres_us, one.peer_us)),
         f"{one.count:,}",
     )
