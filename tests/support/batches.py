@@ -84,9 +84,9 @@ class Planned:
         return 1 if self.expected[0] is MessageStatus.DELIVERED or self.is_silent else 0
 
 
-def ordinary(count: int) -> list[Planned]:
-    """Plan messages that are all delivered."""
-    return [_planned(number, None, DeliveryGuarantee.AT_MOST_ONCE) for number in range(count)]
+def ordinary(count: int, *, guarantees: Sequence[DeliveryGuarantee] = AT_MOST_ONCE) -> list[Planned]:
+    """Plan messages that are all delivered, which take the guarantees in turn."""
+    return [_planned(number, None, guarantees[number % len(guarantees)]) for number in range(count)]
 
 
 def mixed(

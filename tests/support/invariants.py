@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from app.domain.change import EventSource
@@ -38,7 +39,12 @@ class Message:
     events: tuple[Event, ...]
     error: str | None = None
     attempts: int = 0
+    open_attempts: int = 0
+    """Attempts whose outcome nobody has written yet, or that is unknown."""
+
     possible_duplicate: bool = False
+    expires_at: datetime | None = None
+    """None where it does not matter to the test."""
 
     def was(self, reason: str) -> bool:
         """Whether its history names this reason."""
@@ -51,6 +57,18 @@ class Submission:
 
     message: str
     taken: bool
+    at: datetime | None = None
+    """By the provider's clock, which is this machine's; None where it keeps none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """One status webhook that was acknowledged, however often it was posted."""
+
+    message: str
+    status: str
+    receipts: int
+    """How often it is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +90,15 @@ class Run:
 
     pending_receipts: int = 0
     orphan_reports: int = 0
+    strangers: int = 0
+    """Acknowledged reports on messages that nobody here has sent: those stay orphans."""
+
+    webhooks: tuple[Webhook, ...] = ()
+    never_twice: bool = False
+    """The provider folds equal keys, or can be searched by our reference: no guarantee allows a second sending."""
+
+    contradictions: tuple[str, ...] = ()
+    """Idempotency keys under which two different messages were answered."""
 
     def taken(self) -> Counter[str]:
         """How often the provider took each message."""
@@ -81,7 +108,15 @@ class Run:
 def violations(run: Run) -> list[str]:
     """List what is wrong, a sentence each; an empty list is a clean run."""
     histories = (line for message in run.messages for line in _history(message))
-    return [*_acceptance(run), *histories, *_sending(run), *_handsets(run), *_rest(run)]
+    return [
+        *_acceptance(run),
+        *histories,
+        *_sending(run),
+        *_evidence(run),
+        *_handsets(run),
+        *_webhooks(run),
+        *_rest(run),
+    ]
 
 
 def _acceptance(run: Run) -> Iterator[str]:
@@ -90,6 +125,7 @@ def _acceptance(run: Run) -> Iterator[str]:
     yield from (f"{lost}: acknowledged, but lost" for lost in sorted(run.acknowledged - known))
     references = Counter(message.reference for message in run.messages)
     yield from (f"{reference}: accepted {times} times" for reference, times in references.items() if times > 1)
+    yield from (f"{key}: answered with different messages" for key in run.contradictions)
 
 
 _ACCEPTED_AS: Final = frozenset({MessageStatus.QUEUED, MessageStatus.SCHEDULED})
@@ -130,7 +166,7 @@ def _sending(run: Run) -> Iterator[str]:
     yield from (f"{stranger}: taken by the provider, but unknown here" for stranger in sorted(taken.keys() - known))
     for message in run.messages:
         times = taken[message.id]
-        most = 1 if message.guarantee is DeliveryGuarantee.AT_MOST_ONCE else 2
+        most = 1 if run.never_twice or message.guarantee is DeliveryGuarantee.AT_MOST_ONCE else 2
         if times > most:
             yield f"{message.id}: taken {times} times under {message.guarantee}"
         if times > 1 and not message.possible_duplicate:
@@ -139,6 +175,40 @@ def _sending(run: Run) -> Iterator[str]:
             yield f"{message.id}: canceled, but taken"
         if message.possible_duplicate and message.guarantee is DeliveryGuarantee.AT_MOST_ONCE:
             yield f"{message.id}: flagged possible_duplicate under at_most_once"
+
+
+_SEEN_BY_THE_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
+
+
+def _evidence(run: Run) -> Iterator[str]:
+    """Nothing counts as sent that the provider never saw, is sent when it is stale, or by two attempts at once."""
+    taken = run.taken()
+    for message in run.messages:
+        if message.status in _SEEN_BY_THE_PROVIDER and not taken[message.id]:
+            yield f"{message.id}: {message.status}, but never taken"
+        if message.open_attempts > 1:
+            yield f"{message.id}: has {message.open_attempts} open attempts"
+    ends = {message.id: message.expires_at for message in run.messages if message.expires_at is not None}
+    for submission in run.submissions:
+        end = ends.get(submission.message)
+        if submission.at is not None and end is not None and submission.at > end:
+            yield f"{submission.message}: sent {(submission.at - end).total_seconds():.3f} s after it expired"
+
+
+def _webhooks(run: Run) -> Iterator[str]:
+    """Each acknowledged webhook is kept once, and stands in the history of its message, applied or not."""
+    told = {
+        (message.id, event.status.value)
+        for message in run.messages
+        for event in message.events
+        if event.source == EventSource.PROVIDER
+    }
+    for webhook in run.webhooks:
+        name = f"{webhook.message}: its webhook {webhook.status}"
+        if webhook.receipts != 1:
+            yield f"{name} was acknowledged and is kept {webhook.receipts} times"
+        if (webhook.message, webhook.status) not in told:
+            yield f"{name} stands in no history"
 
 
 def _handsets(run: Run) -> Iterator[str]:
@@ -157,7 +227,9 @@ def _rest(run: Run) -> Iterator[str]:
     yield from (f"{message}: still in the queue" for message in sorted(run.queued))
     if run.pending_receipts:
         yield f"{run.pending_receipts} webhook receipts are still pending"
-    if run.orphan_reports:
-        yield f"{run.orphan_reports} reports found no attempt"
+    if run.orphan_reports > run.strangers:
+        yield f"{run.orphan_reports - run.strangers} reports found no attempt"
+    if run.orphan_reports < run.strangers:
+        yield f"{run.strangers - run.orphan_reports} reports on strangers are gone"
     at_rest = FINAL | {MessageStatus.SENT}
     yield from (f"{m.id}: still {m.status}" for m in run.messages if m.status not in at_rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,11 @@ class Load:
     """The id that each reference was answered with."""
 
     exchanges: list[Exchange] = field(default_factory=list)
+    asked_twice: float = 0
+    """How many of the accepted messages are asked for again under their key, as a share of 1."""
+
+    contradictions: list[str] = field(default_factory=list)
+    """References that were answered with two different ids."""
 
     def statuses(self) -> Counter[int]:
         """Count the answers by status."""
@@ -98,10 +104,11 @@ class Load:
     async def _work(self, client: httpx.AsyncClient, due: Iterator[tuple[float, Planned]]) -> None:
         for moment, planned in due:
             await asyncio.sleep(max(0.0, moment - time.monotonic()))
-            answered = False
-            while not answered:
-                answered = await self._try(client, planned)
-                await asyncio.sleep(0 if answered else _PAUSE_SECONDS)
+            for _ in range(1 + (random.random() < self.asked_twice)):  # noqa: S311 - which of them does not matter
+                answered = False
+                while not answered:
+                    answered = await self._try(client, planned)
+                    await asyncio.sleep(0 if answered else _PAUSE_SECONDS)
 
     async def _try(self, client: httpx.AsyncClient, planned: Planned) -> bool:
         began = time.monotonic()
@@ -127,5 +134,6 @@ class Load:
         if answer.status_code in _AGAIN:
             return False
         assert answer.status_code == 202, answer.text
-        self.acknowledged[planned.reference] = document["id"]
+        if self.acknowledged.setdefault(planned.reference, document["id"]) != document["id"]:
+            self.contradictions.append(planned.reference)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from tests.support.processes import Fleet
 _POLL_SECONDS: Final = 0.2
 
 _MESSAGES: Final = """
-SELECT id, client_reference, status, error_code, delivery_guarantee, attempts, possible_duplicate
+SELECT id, client_reference, status, error_code, delivery_guarantee, attempts, possible_duplicate, expires_at,
+    (SELECT count(*) FROM attempts WHERE message_id = messages.id AND phase IN ('started', 'unknown')) AS open_attempts
 FROM messages ORDER BY id
 """
 _EVENTS: Final = """
@@ -67,6 +69,13 @@ async def settled(
 
 async def observe(engine: Engine, fleet: Fleet, load: Load) -> Run:
     """Give what is known of a run now."""
+    run = await our_side(engine, load)
+    submissions, inbox = await _provider_side(fleet)
+    return replace(run, submissions=submissions, inbox=inbox)
+
+
+async def our_side(engine: Engine, load: Load) -> Run:
+    """Give what clients were told and what the database holds; nothing of what a provider saw."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         messages = (await connection.execute(text(_MESSAGES))).all()
@@ -75,15 +84,15 @@ async def observe(engine: Engine, fleet: Fleet, load: Load) -> Run:
         pending = await connection.scalar(text("SELECT count(*) FROM webhook_receipts WHERE state = 'pending'"))
         orphans = await connection.scalar(text("SELECT count(*) FROM orphan_reports"))
     histories = {key: list(rows) for key, rows in groupby(events, key=lambda row: row.message_id)}
-    submissions, inbox = await _provider_side(fleet)
     return Run(
         acknowledged=frozenset(load.acknowledged.values()),
         messages=tuple(_message(row, histories.get(row.id, [])) for row in messages),
-        submissions=submissions,
-        inbox=inbox,
+        submissions=(),
+        inbox=(),
         queued=frozenset(str(identifier) for identifier in queued),
         pending_receipts=pending or 0,
         orphan_reports=orphans or 0,
+        contradictions=tuple(load.contradictions),
     )
 
 
@@ -120,7 +129,9 @@ def _message(row: Row[Any], history: Iterable[Row[Any]]) -> Message:
         guarantee=DeliveryGuarantee(row.delivery_guarantee),
         error=row.error_code,
         attempts=row.attempts,
+        open_attempts=row.open_attempts,
         possible_duplicate=row.possible_duplicate,
+        expires_at=row.expires_at,
         events=tuple(_event(event) for event in history),
     )
 

@@ -137,11 +137,11 @@ class Fleet:
         }
         self._environment = environment(**{**HASTE, **told, **settings})
 
-    def start(self, *names: str) -> None:
-        """Start processes, without waiting for them."""
+    def start(self, *names: str, **settings: str) -> None:
+        """Start processes, without waiting for them; `settings` are GATEWAY_ variables of these alone."""
         for name in names:
             command, log = name.partition("-")[0], self._directory / f"{name}.log"
-            self._running[name] = Process(command, log=log, environment=self._environment)
+            self._running[name] = Process(command, log=log, environment=self._environment | settings)
 
     def process(self, name: str) -> Process:
         """Give a process that was started and not ended by us."""

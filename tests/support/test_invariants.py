@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
@@ -12,7 +13,7 @@ from app.domain.message import DeliveryGuarantee
 from app.domain.status import MessageStatus
 from app.sandbox.magic import Scenario
 from tests.support.batches import of, ordinary, shortfalls, shortfalls_after_kills
-from tests.support.invariants import Event, Message, Run, Submission, violations
+from tests.support.invariants import Event, Message, Run, Submission, Webhook, violations
 
 _QUEUED, _SENDING, _SENT = MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT
 _DELIVERED, _UNDELIVERED, _UNCONFIRMED = MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.UNCONFIRMED
@@ -34,6 +35,8 @@ MESSAGE: Final = Message(
 )
 ONCE: Final = Submission(message="m1", taken=True)
 CLEAN: Final = Run(acknowledged=frozenset({"m1"}), messages=(MESSAGE,), submissions=(ONCE,), inbox=("m1",))
+NOON: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+HEARD: Final = Webhook(message="m1", status="delivered", receipts=1)
 REPEATABLE: Final = replace(MESSAGE, guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
 FLAGGED: Final = replace(REPEATABLE, possible_duplicate=True)
 UNDELIVERED: Final = replace(
@@ -60,7 +63,11 @@ def of_message(message: Message, *, taken: int = 1, texts: int = 1) -> Run:
 PLANTED: Final[list[tuple[Run, list[str]]]] = [
     (replace(CLEAN, acknowledged=frozenset({"m1", "m2"})), ["m2: acknowledged, but lost"]),
     (
-        replace(CLEAN, messages=(MESSAGE, replace(UNDELIVERED, id="m2"))),
+        replace(
+            CLEAN,
+            messages=(MESSAGE, replace(UNDELIVERED, id="m2")),
+            submissions=(ONCE, replace(ONCE, message="m2")),
+        ),
         ["order-0: accepted 2 times"],
     ),
     (having(ACCEPTED, BEGUN, TAKEN, ARRIVED), ["m1: its history has gaps"]),
@@ -112,9 +119,41 @@ PLANTED: Final[list[tuple[Run, list[str]]]] = [
     ),
     (of_message(CANCELED, texts=0), ["m1: canceled, but taken"]),
     (of_message(MESSAGE, texts=2), ["m1: received 2 times, but taken 1 times"]),
-    (of_message(UNDELIVERED, taken=0, texts=1), ["m1: received 1 times, but taken 0 times"]),
+    (
+        of_message(UNDELIVERED, taken=0, texts=1),
+        ["m1: undelivered, but never taken", "m1: received 1 times, but taken 0 times"],
+    ),
     (of_message(MESSAGE, texts=0), ["m1: delivered, but received 0 times"]),
-    (of_message(MESSAGE, taken=0, texts=0), ["m1: delivered, but received 0 times"]),
+    (
+        of_message(MESSAGE, taken=0, texts=0),
+        ["m1: delivered, but never taken", "m1: delivered, but received 0 times"],
+    ),
+    (replace(CLEAN, contradictions=("order-0",)), ["order-0: answered with different messages"]),
+    (
+        replace(of_message(FLAGGED, taken=2, texts=2), never_twice=True),
+        ["m1: taken 2 times under at_least_once"],
+    ),
+    (of_message(UNDELIVERED, taken=0, texts=0), ["m1: undelivered, but never taken"]),
+    (of_message(replace(MESSAGE, open_attempts=2)), ["m1: has 2 open attempts"]),
+    (
+        replace(
+            of_message(replace(MESSAGE, expires_at=NOON)),
+            submissions=(replace(ONCE, at=NOON + timedelta(seconds=1.5)),),
+        ),
+        ["m1: sent 1.500 s after it expired"],
+    ),
+    (
+        replace(CLEAN, webhooks=(replace(HEARD, receipts=2),)),
+        ["m1: its webhook delivered was acknowledged and is kept 2 times"],
+    ),
+    (
+        replace(CLEAN, webhooks=(replace(HEARD, receipts=0, status="undelivered"),)),
+        [
+            "m1: its webhook undelivered was acknowledged and is kept 0 times",
+            "m1: its webhook undelivered stands in no history",
+        ],
+    ),
+    (replace(CLEAN, strangers=1), ["1 reports on strangers are gone"]),
     (replace(CLEAN, queued=frozenset({"m1"})), ["m1: still in the queue"]),
     (replace(CLEAN, pending_receipts=3), ["3 webhook receipts are still pending"]),
     (replace(CLEAN, orphan_reports=1), ["1 reports found no attempt"]),
@@ -127,6 +166,15 @@ PLANTED: Final[list[tuple[Run, list[str]]]] = [
 
 def test_a_clean_run_has_no_violations() -> None:
     assert violations(CLEAN) == []
+
+
+def test_an_acknowledged_webhook_that_is_kept_and_told_and_a_stranger_s_report_are_no_violations() -> None:
+    assert violations(replace(CLEAN, webhooks=(HEARD,), strangers=1, orphan_reports=1)) == []
+
+
+def test_a_message_that_is_sent_before_it_expires_is_no_violation() -> None:
+    timely = replace(of_message(replace(MESSAGE, expires_at=NOON)), submissions=(replace(ONCE, at=NOON),))
+    assert violations(timely) == []
 
 
 def test_a_flagged_resend_and_an_undelivered_message_are_no_violations() -> None:
