@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
+from sqlalchemy import text
 
 from app.store.engine import Engine
 from tests.conftest import FULL
@@ -28,6 +30,10 @@ SELECT count(pg_terminate_backend(pid)) FROM (
     WHERE datname = current_database() AND application_name LIKE 'gateway-%' AND application_name <> 'gateway-tests'
     ORDER BY random() LIMIT 1
 ) AS victim
+"""
+_WAITING: Final = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'gateway-api%' AND wait_event_type = 'Lock'
 """
 NOTICED_WITHIN_SECONDS: Final = 6.0
 LISTENING_WITHIN_SECONDS: Final = 15.0
@@ -110,3 +116,61 @@ async def test_a_half_open_connection_is_noticed_and_listening_goes_on(
     assert noticed <= NOTICED_WITHIN_SECONDS
     assert woken <= LISTENING_WITHIN_SECONDS
     assert shortfalls(run, asked) == []
+
+
+_REFUSE_AT_RANDOM: Final = """
+CREATE FUNCTION refuse_at_random() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF random() < 0.15 THEN
+        RAISE EXCEPTION 'crafted' USING ERRCODE = (ARRAY['40001', '40P01'])[1 + (random() * 1.99)::int % 2];
+    END IF;
+    RETURN NULL;
+END $$
+"""
+_AT_EACH_EVENT: Final = (
+    "CREATE TRIGGER refuse AFTER INSERT ON status_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_at_random()"
+)
+
+
+async def test_transactions_that_lose_against_others_are_made_again(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    batch = mixed(200 if FULL else 60)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(_REFUSE_AT_RANDOM)
+        await connection.exec_driver_sql(_AT_EACH_EVENT)
+    with Fleet(own_database_url, tmp_path) as fleet:
+        fleet.start("sandbox", "api", "worker")
+        fleet.wait_until_ready()
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        await load.send(batch, over_seconds=4)
+        run = await settled(engine, fleet, load, batch)
+        await is_clean(run, batch, load, fleet)
+    assert shortfalls_after_kills(run, batch) == []
+
+
+async def test_a_cancel_that_is_caught_in_a_deadlock_is_told_to_come_again(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    with Fleet(own_database_url, tmp_path) as fleet:
+        fleet.start("api")
+        fleet.wait_until_ready()
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        await load.send(ordinary(1))
+        [message] = load.acknowledged.values()
+        auth = (shop.test.user, shop.test.secret)
+        async with httpx.AsyncClient(base_url=fleet.api_url, auth=auth, timeout=20, trust_env=False) as client:
+            async with engine.connect() as other:
+                # The other way round than everybody here: first the queue row, then the message.
+                await other.execute(text("SET LOCAL deadlock_timeout = '10s'"))
+                await other.execute(text("SELECT FROM dispatch_queue FOR UPDATE"))
+                canceling = asyncio.create_task(client.post(f"/v1/messages/{message}/cancel"))
+                await until(engine, fleet, _WAITING, 1)
+                await other.execute(text("SELECT FROM messages FOR UPDATE"))
+                refused = await canceling
+                await other.rollback()
+            again = await client.post(f"/v1/messages/{message}/cancel")
+        complaints = fleet.complaints()
+    assert (refused.status_code, refused.json()["code"]) == (503, "temporarily-unavailable")
+    assert refused.headers["retry-after"].isdecimal()
+    assert (again.status_code, again.json()["status"]) == (200, "canceled")
+    assert complaints == []
