@@ -78,7 +78,7 @@ class RequestLog:
                 raise
             finally:
                 if status >= self._least_status and scope["path"] not in _QUIET:
-                    telemetry.REQUESTS.write(
+                    telemetry.FAST_LINES.write_request(
                         __name__,
                         request_id=request_id,
                         method=scope["method"],

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from app.telemetry.requests import REQUESTS
+from app.telemetry.fast_lines import FAST_LINES
 from app.telemetry.shape import Shape, renderers
 from app.telemetry.stderr import StderrHandler
 
@@ -62,7 +62,7 @@ def configure(*, json: bool | None = None, level: str = "INFO", component: str) 
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    REQUESTS.configure(as_json=as_json, level=level.upper(), component=component)
+    FAST_LINES.configure(as_json=as_json, level=level.upper(), component=component)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -58,10 +58,10 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """What the API has logged since the last call, as production logs it; put back at the end."""
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
-    configured, requests = structlog.get_config(), dict(vars(telemetry.REQUESTS))
+    configured, requests = structlog.get_config(), dict(vars(telemetry.FAST_LINES))
     telemetry.configure(json=True, component="api")
     yield lambda: capsys.readouterr().err
-    vars(telemetry.REQUESTS).update(requests)
+    vars(telemetry.FAST_LINES).update(requests)
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from app.telemetry import REQUESTS
+from app.telemetry import FAST_LINES
 from tests.telemetry.output import Lines
 
 
@@ -17,9 +17,9 @@ from tests.telemetry.output import Lines
 def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
-    configured, requests = structlog.get_config(), dict(vars(REQUESTS))
+    configured, requests = structlog.get_config(), dict(vars(FAST_LINES))
     yield
-    vars(REQUESTS).update(requests)
+    vars(FAST_LINES).update(requests)
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook

@@ -32,6 +32,27 @@ def test_a_line_of_our_own_has_its_fields_in_order(lines: Lines) -> None:
     }
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_fast_line_is_masked_and_has_the_shape_of_any_other(lines: Lines, *, as_json: bool) -> None:
+    telemetry.configure(json=as_json, component="worker")
+    told = {"message_id": "0192f7c4-5b6a-7def-8123-456789abcdef", "attempt": 2, "to": NUMBER}
+    telemetry.FAST_LINES.write("app.worker", "attempt", **told)
+    telemetry.get_logger("app.worker").info("attempt", **told)
+    fast, ordinary = lines()
+    assert NUMBER not in fast
+    if not as_json:
+        assert fast.partition("Z")[2] == ordinary.partition("Z")[2]
+        return
+    assert list(json.loads(fast)) == list(json.loads(ordinary))
+    assert {**json.loads(fast), "timestamp": ""} == {**json.loads(ordinary), "timestamp": ""}
+
+
+def test_a_fast_line_is_written_only_where_its_level_is(lines: Lines) -> None:
+    telemetry.configure(json=True, level="warning", component="worker")
+    telemetry.FAST_LINES.write("app.worker", "attempt")
+    assert lines() == []
+
+
 @pytest.mark.parametrize("name", ["uvicorn.error", "alembic.runtime", "asyncio", "sqlalchemy.pool", "aiohttp.client"])
 def test_a_library_s_line_has_the_same_shape(lines: Lines, name: str) -> None:
     telemetry.configure(json=True, component="api")

@@ -28,7 +28,7 @@ class Counting(io.StringIO):
 
 
 def log_request(request_id: str) -> None:
-    telemetry.REQUESTS.write(
+    telemetry.FAST_LINES.write_request(
         "app", request_id=request_id, method="GET", route="/", status=200, milliseconds=1.5, fields={}
     )
 
@@ -132,7 +132,7 @@ def test_a_process_that_ends_within_a_turn_writes_what_it_logged() -> None:
         telemetry.configure(json=True, component="api")
 
         async def answer():
-            telemetry.REQUESTS.write(
+            telemetry.FAST_LINES.write_request(
                 "app", request_id="r1", method="GET", route="/", status=200, milliseconds=1.5, fields={}
             )
             sys.exit(3)
