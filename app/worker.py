@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from app import telemetry
-from app.bootstrap import WorkerContext, build_worker
+from app.bootstrap import WorkerContext, build_worker, spare_the_collector
 from app.services.dispatch import Assignment, Result
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
@@ -228,4 +228,5 @@ async def work(settings: Settings) -> None:
 def serve(settings: Settings) -> None:
     """Run the worker process."""
     telemetry.configure(json=settings.log_json, level=settings.log_level, component="worker")
+    spare_the_collector()
     asyncio.run(work(settings))

@@ -1,7 +1,7 @@
 """What the worker's HTTP client does by itself: equal requests to the provider, so many at once, and no database.
 
 A process of its own that reads one plan from its standard input and writes one tally to its standard output,
-both as JSON. It runs in the event loop that the worker runs in.
+both as JSON. It runs in the event loop that the worker runs in, with the collector as the worker has it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from app.bootstrap import spare_the_collector
 from app.domain.attempt_token import write_token
 from app.domain.http import HttpRequest, HttpResponse
 from app.domain.provider import SendContext, SendRequest
@@ -127,6 +128,7 @@ async def perform(plan: BarePlan) -> BareTally:
 
 def main() -> None:
     """Do what the line on standard input says."""
+    spare_the_collector()
     tally = asyncio.run(perform(BarePlan(**json.loads(sys.stdin.readline()))))
     sys.stdout.write(f"{json.dumps(asdict(tally))}\n")
     sys.stdout.flush()
