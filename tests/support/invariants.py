@@ -24,6 +24,8 @@ class Event:
     applied: bool
     reason: str | None = None
     attempt: int | None = None
+    word: str | None = None
+    """The provider's own word for a status."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ class Webhook:
 
     message: str
     status: str
+    """The provider's word."""
+
     receipts: int
     """How often it is kept."""
 
@@ -198,7 +202,7 @@ def _evidence(run: Run) -> Iterator[str]:
 def _webhooks(run: Run) -> Iterator[str]:
     """Each acknowledged webhook is kept once, and stands in the history of its message, applied or not."""
     told = {
-        (message.id, event.status.value)
+        (message.id, event.word)
         for message in run.messages
         for event in message.events
         if event.source == EventSource.PROVIDER

@@ -28,7 +28,7 @@ SELECT id, client_reference, status, error_code, delivery_guarantee, attempts, p
 FROM messages ORDER BY id
 """
 _EVENTS: Final = """
-SELECT message_id, sequence, source, previous, status, applied, reason, attempt
+SELECT message_id, sequence, source, previous, status, applied, reason, attempt, provider_status
 FROM status_events ORDER BY message_id, sequence
 """
 _AT_REST: Final = """
@@ -145,4 +145,5 @@ def _event(row: Row[Any]) -> Event:
         applied=row.applied,
         reason=row.reason,
         attempt=row.attempt,
+        word=row.provider_status,
     )

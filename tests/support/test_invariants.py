@@ -24,7 +24,9 @@ TAKEN: Final = Event(sequence=3, source="worker", previous=_SENDING, status=_SEN
 REPEATED: Final = Event(
     sequence=4, source="provider", previous=_SENT, status=_SENT, applied=False, reason="duplicate", attempt=1
 )
-ARRIVED: Final = Event(sequence=5, source="provider", previous=_SENT, status=_DELIVERED, applied=True, attempt=1)
+ARRIVED: Final = Event(
+    sequence=5, source="provider", previous=_SENT, status=_DELIVERED, applied=True, attempt=1, word="delivered"
+)
 MESSAGE: Final = Message(
     id="m1",
     reference="order-0",

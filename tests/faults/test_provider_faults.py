@@ -1,0 +1,134 @@
+"""A provider that takes messages and answers badly, slowly or not at all: nothing is doubled, nothing made up."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app.domain.message import DeliveryGuarantee
+from app.domain.status import MessageStatus
+from app.store.engine import Engine
+from tests.conftest import FULL
+from tests.support.batches import BOTH_GUARANTEES, ordinary
+from tests.support.fake_provider.conduct import UNCLEAR, Conduct, always, in_turn, seeded
+from tests.support.fake_provider.server import FakeProvider
+from tests.support.fake_provider.webhooks import Habits
+from tests.support.fake_run import settled_with
+from tests.support.gateway import Tenant
+from tests.support.invariants import Run, violations
+from tests.support.load import Load
+from tests.support.observation import count, until
+from tests.support.processes import Fleet
+
+pytestmark = pytest.mark.fault
+
+SEED: Final = 20_261
+DEADLINE_SECONDS: Final = 3
+"""Of one provider call, in all hasty fleets."""
+
+UNTIDY: Final = Habits(
+    statuses=("sending", "sent", "delivered"), shuffled=True, doubled=0.2, dropped=0.1, early=0.2, strangers=0.05
+)
+LATE: Final = Habits(statuses=("delivered",), delay_seconds=(DEADLINE_SECONDS + 0.8, DEADLINE_SECONDS + 1.2))
+_LONGEST_CALL: Final = """
+SELECT coalesce(max(extract(epoch FROM e.at - a.started_at) * 1000), 0) FROM status_events e
+JOIN attempts a ON a.message_id = e.message_id AND a.no = e.attempt WHERE e.reason = 'outcome-unknown'
+"""
+_ORPHANS: Final = "SELECT count(*) FROM orphan_reports"
+
+
+async def run_against(
+    provider: FakeProvider, fleet: Fleet, engine: Engine, load: Load, *, messages: int, over_seconds: float
+) -> Run:
+    """Send a batch of both guarantees and wait until it has settled."""
+    fleet.start("api", "worker-1", "worker-2")
+    fleet.wait_until_ready()
+    await load.send(ordinary(messages, guarantees=BOTH_GUARANTEES), over_seconds=over_seconds)
+    return await settled_with(engine, fleet, load, provider)
+
+
+def delivered(provider: FakeProvider) -> set[str | None]:
+    """Name the messages of which the gateway has acknowledged a delivery."""
+    return {posted.message for posted in provider.log.posted if posted.status == "delivered"} - {None}
+
+
+async def test_answers_that_tell_nothing_double_nothing_and_every_acknowledged_report_counts(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    shares = {**dict.fromkeys(UNCLEAR, 0.03), Conduct.LOST: 0.03, Conduct.UNAVAILABLE: 0.02, Conduct.REFUSED: 0.01}
+    with (
+        FakeProvider(seeded(SEED, shares), habits=UNTIDY, seed=SEED) as provider,
+        Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
+    ):
+        load = Load(api_url=fleet.api_url, credentials=shop.test, asked_twice=0.1)
+        run = await run_against(
+            provider, fleet, engine, load, messages=400 if FULL else 100, over_seconds=6 if FULL else 1
+        )
+        complaints = fleet.complaints()
+    assert violations(run) == []
+    assert {conduct for conduct, times in provider.log.conducts().items() if times} >= ({*shares} if FULL else set())
+    assert {m.id for m in run.messages if m.status is MessageStatus.DELIVERED} == delivered(provider)
+    taken = run.taken()
+    unsure = [m for m in run.messages if m.status is MessageStatus.UNCONFIRMED]
+    assert all(m.guarantee is DeliveryGuarantee.AT_MOST_ONCE or m.possible_duplicate for m in unsure)
+    assert all(m.possible_duplicate for m in run.messages if taken[m.id] == 2)
+    assert load.improper() == []
+    assert complaints == []
+
+
+async def test_a_call_ends_at_its_deadline_whether_the_provider_hangs_or_drips(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    with (
+        FakeProvider(in_turn(Conduct.HANG, Conduct.DRIP, Conduct.PROPER), habits=LATE) as provider,
+        Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
+    ):
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        run = await run_against(provider, fleet, engine, load, messages=150 if FULL else 60, over_seconds=1)
+        longest = await count(engine, _LONGEST_CALL) / 1000
+        complaints = fleet.complaints()
+    assert violations(run) == []
+    assert {(m.status, m.attempts) for m in run.messages} == {(MessageStatus.DELIVERED, 1)}
+    assert DEADLINE_SECONDS <= longest <= DEADLINE_SECONDS + 1
+    assert complaints == []
+
+
+async def test_reports_that_come_before_the_answer_are_not_lost(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    with (
+        FakeProvider(habits=Habits(statuses=("sending", "sent", "delivered"), early=1)) as provider,
+        Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
+    ):
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        run = await run_against(provider, fleet, engine, load, messages=300 if FULL else 60, over_seconds=2)
+        complaints = fleet.complaints()
+    assert violations(run) == []
+    assert len(run.webhooks) == 3 * len(run.messages)
+    assert {(m.status, m.attempts) for m in run.messages} == {(MessageStatus.DELIVERED, 1)}
+    assert complaints == []
+
+
+async def test_reports_on_an_id_that_is_not_known_yet_wait_until_it_is(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    messages = 40
+    with (
+        FakeProvider(always(Conduct.HELD), habits=Habits(nameless=True, delay_seconds=(0, 0.1))) as provider,
+        Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
+    ):
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        fleet.start("api", "worker")
+        fleet.wait_until_ready()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.send(ordinary(messages)))
+            await until(engine, fleet, _ORPHANS, 2 * messages, within_seconds=DEADLINE_SECONDS)
+            provider.let_go()
+        run = await settled_with(engine, fleet, load, provider)
+        complaints = fleet.complaints()
+    assert violations(run) == []
+    assert {(m.status, m.attempts) for m in run.messages} == {(MessageStatus.DELIVERED, 1)}
+    assert complaints == []
