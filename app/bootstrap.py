@@ -13,7 +13,8 @@ from pydantic import SecretStr, ValidationError
 
 from app.api.context import ApiContext
 from app.api.limits import Limits
-from app.domain.lifecycle import LifecyclePolicy
+from app.domain.inquiry import InquiryPolicy
+from app.domain.policy import LifecyclePolicy
 from app.domain.provider import ProviderAdapter
 from app.domain.routing import RetryPolicy
 from app.providers import discover
@@ -21,14 +22,19 @@ from app.sandbox.config import SandboxConfig
 from app.services.administration import Administration
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
-from app.services.dispatch import DispatchConfig, Dispatcher
+from app.services.dispatch import Dispatcher
+from app.services.liveness import Liveness
 from app.services.maintenance import Maintenance
 from app.services.messages import SANDBOX, Messages
 from app.services.queue_caps import QueueCaps
+from app.services.records import ProviderRecords
 from app.services.reports import Reports
+from app.services.rescue import Rescue
+from app.services.resolver import Resolver
 from app.services.soundness import Soundness
+from app.services.submitting import DispatchConfig, Submitter
 from app.services.webhooks import WebhookIntake
-from app.settings import DELIMITER, PREFIX, Settings, SettingsError
+from app.settings import DELIMITER, PREFIX, DispatchSettings, Settings, SettingsError
 from app.store.engine import Engine, create_engine
 from app.transport import Transport
 
@@ -47,6 +53,9 @@ API_WRITING_CONNECTIONS: Final = 4
 SILENCE_SECONDS: Final = 0.25
 """Beyond a statement's limit, which Postgres keeps by itself unless it is out of reach or stands still."""
 
+QUESTIONS: Final = 32
+"""Questions about unknown outcomes that a worker has under way at once, beside its sends."""
+
 Adapters = dict[str, ProviderAdapter[Any]]
 
 
@@ -57,6 +66,9 @@ class WorkerContext:
     engine: Engine
     transport: Transport
     dispatcher: Dispatcher
+    liveness: Liveness
+    rescue: Rescue
+    resolver: Resolver
     reports: Reports
     maintenance: Maintenance
     soundness: Soundness
@@ -157,12 +169,9 @@ def build_worker(settings: Settings) -> WorkerContext:
     transport = Transport(
         deadline_seconds=dispatch.send_deadline_seconds,
         connect_seconds=dispatch.connect_seconds,
-        max_connections=dispatch.concurrency,
+        max_connections=dispatch.concurrency + QUESTIONS,
     )
-    policy = LifecyclePolicy(
-        retry=RetryPolicy(delays_seconds=dispatch.retry_delays_seconds, max_tries=dispatch.max_tries),
-        evidence_wait=timedelta(seconds=dispatch.evidence_wait_seconds),
-    )
+    policy = _policy(dispatch)
     config = DispatchConfig(
         public_url=settings.public_url,
         secret=_secret(settings),
@@ -170,11 +179,17 @@ def build_worker(settings: Settings) -> WorkerContext:
         send_deadline=timedelta(seconds=dispatch.send_deadline_seconds),
         policy=policy,
     )
+    submitter = Submitter(adapters, transport, config)
+    liveness = Liveness(engine, enabled=dispatch.liveness_locks)
+    records = ProviderRecords(adapters, transport)
     return WorkerContext(
         engine=engine,
         transport=transport,
-        dispatcher=Dispatcher(engine, adapters, transport, config),
-        reports=Reports(engine, adapters),
+        dispatcher=Dispatcher(engine, adapters, submitter, config, worker=lambda: liveness.worker),
+        liveness=liveness,
+        rescue=Rescue(engine, adapters, liveness, policy),
+        resolver=Resolver(engine, adapters, submitter, records, config, worker=lambda: liveness.worker),
+        reports=Reports(engine, adapters, policy),
         maintenance=Maintenance(engine, _ages(settings)),
         soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
     )
@@ -223,6 +238,21 @@ def _adapter(
             for item in error.errors(include_input=False)
         ]
         raise SettingsError("\n".join(lines)) from error
+
+
+def _policy(dispatch: DispatchSettings) -> LifecyclePolicy:
+    return LifecyclePolicy(
+        retry=RetryPolicy(delays_seconds=dispatch.retry_delays_seconds, max_tries=dispatch.max_tries),
+        inquiry=InquiryPolicy(
+            delays_seconds=dispatch.inquiry_delays_seconds,
+            send_deadline=timedelta(seconds=dispatch.send_deadline_seconds),
+            sightings_apart=timedelta(seconds=dispatch.sightings_apart_seconds),
+            crashes=dispatch.poison_crashes,
+        ),
+        evidence_wait=timedelta(seconds=dispatch.evidence_wait_seconds),
+        reconcile_delays=tuple(timedelta(seconds=each) for each in dispatch.reconcile_delays_seconds),
+        poison_crashes=dispatch.poison_crashes,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from app import telemetry
-from app.bootstrap import WorkerContext, build_worker, spare_the_collector
-from app.services.dispatch import Assignment, Result
+from app.bootstrap import QUESTIONS, WorkerContext, build_worker, spare_the_collector
+from app.services.dispatch import Result
+from app.services.resolver import Question
+from app.services.submitting import Assignment
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
 from app.store import acceptance, intake
@@ -24,7 +27,10 @@ from app.store.notifications import listen
 
 _log = telemetry.get_logger(__name__)
 _BATCH: Final = 256
-_WATCH_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 0.5
+_LONE_SECONDS: Final = 1.0
+"""How long messages go out by themselves before the others have their turn again."""
+
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _UNSOUND_SECONDS: Final = 5.0
 """How often a database is asked again that nothing should be entrusted to."""
@@ -47,6 +53,16 @@ class Worker:
         self._wake_receipts = asyncio.Event()
         self._sends: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[Result] = asyncio.Queue()
+        self._questions: set[asyncio.Task[None]] = set()
+        self._lone_due = False
+        """Whether messages are due that are to go out by themselves; then nothing else is begun."""
+
+        self._lone_until: float | None = None
+        """When the others have their turn again, on the monotonic clock; None before the first one has gone."""
+
+        self._lone_from = 0.0
+        """From when on they may have their next turn."""
+
         self._unstarted: list[Assignment] = []
         """Claimed at the moment of the stop."""
 
@@ -74,14 +90,22 @@ class Worker:
                 raise
             _log.warning("drain cut short", sends=len(self._sends), unsettled=self._results.qsize())
         finally:
-            for task in self._sends:
+            for task in self._sends | self._questions:
                 task.cancel()
             await self._context.transport.aclose()
             await self._context.engine.dispose()
         _log.info("worker stopped")
 
     async def _work(self) -> None:
-        loops = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._keep_house)
+        loops = (
+            self._context.liveness.hold,
+            self._listen,
+            self._settle_forever,
+            self._read_receipts,
+            self._watch,
+            self._resolve,
+            self._keep_house,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._keep(loop)) for loop in loops]
@@ -100,6 +124,7 @@ class Worker:
             try:
                 await loop()
             except StoreUnavailable as error:
+                self._context.liveness.lost_database()
                 _log.warning("database unavailable", loop=loop.__name__, reason=str(error))
                 await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - spreads reconnects
             else:
@@ -124,8 +149,7 @@ class Worker:
 
     async def _dispatch(self) -> None:
         while not self._stopping.is_set():
-            free = self._settings.concurrency - len(self._sends)
-            claimed = await self._context.dispatcher.claim(limit=min(free, _BATCH)) if free else []
+            claimed = await self._claim()
             if self._stopping.is_set():
                 self._unstarted = claimed
                 return
@@ -135,6 +159,25 @@ class Worker:
                 task.add_done_callback(self._sends.discard)
             if not claimed:
                 await self._pause(self._wake_dispatch)
+
+    async def _claim(self) -> list[Assignment]:
+        """Claim as much as there is room for, or one message by itself once nothing else is being sent."""
+        if self._lone_due and self._sends:
+            return []
+        if self._lone_due and (lone := await self._claim_alone()):
+            return lone
+        free = self._settings.concurrency - len(self._sends)
+        return await self._context.dispatcher.claim(limit=min(free, _BATCH)) if free else []
+
+    async def _claim_alone(self) -> list[Assignment]:
+        """Claim one message by itself, for a while; then the others have their turn."""
+        now = time.monotonic()
+        if self._lone_until is None:
+            self._lone_until = now + _LONE_SECONDS
+        lone = await self._context.dispatcher.claim(limit=1, alone=True) if now < self._lone_until else []
+        if not lone:
+            self._lone_due, self._lone_until, self._lone_from = False, None, now + _LONE_SECONDS
+        return lone
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Wait to be woken, at most until the next poll; polling is the truth."""
@@ -176,10 +219,31 @@ class Worker:
 
     async def _watch(self) -> None:
         while not self._stopping.is_set():
-            await self._context.dispatcher.rescue(limit=_BATCH)
-            await self._context.dispatcher.resolve(limit=_BATCH)
+            if await self._context.rescue.take_over(limit=_BATCH):
+                self._wake_dispatch.set()
+            if time.monotonic() >= self._lone_from and await self._context.dispatcher.has_lone():
+                self._lone_due = True
+                self._wake_dispatch.set()
             await self._context.reports.apply_orphans(limit=_BATCH)
             await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _resolve(self) -> None:
+        while not self._stopping.is_set():
+            free = QUESTIONS - len(self._questions)
+            for question in await self._context.resolver.begin(limit=free) if free else []:
+                task = asyncio.create_task(self._inquire(question))
+                self._questions.add(task)
+                task.add_done_callback(self._questions.discard)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _inquire(self, question: Question) -> None:
+        answer = await self._context.resolver.ask(question)
+
+        async def conclude() -> None:
+            await self._context.resolver.conclude(question, answer)
+
+        await self._keep(conclude)
+        self._wake_dispatch.set()
 
     async def _keep_house(self) -> None:
         while not self._stopping.is_set():
@@ -197,8 +261,8 @@ class Worker:
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
                 await self._keep(self._give_back)
-                while self._sends:
-                    await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
+                while self._sends or self._questions:
+                    await asyncio.wait(self._sends | self._questions, return_when=asyncio.FIRST_COMPLETED)
                     await self._keep(self._settle_rest)
                 await self._keep(self._settle_rest)
         except TimeoutError:

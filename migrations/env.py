@@ -9,8 +9,8 @@ from alembic import context
 
 from app.bootstrap import build_engine
 from app.settings import load_settings
+from app.store.provider_tables import webhook_receipts
 from app.store.schema import include_object
-from app.store.tables import metadata
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,7 +20,7 @@ def run(connection: Connection) -> None:
     """Run the requested migrations in one transaction."""
     context.configure(
         connection=connection,
-        target_metadata=metadata,
+        target_metadata=webhook_receipts.metadata,  # by now every table has been imported
         include_object=include_object,
         compare_server_default=True,
         transaction_per_migration=True,

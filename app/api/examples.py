@@ -54,6 +54,9 @@ QUEUED: Final[dict[str, Any]] = {
     "sent_at": None,
     "final_at": None,
     "expires_at": "2026-11-23T05:16:43.371031Z",
+    "price": None,
+    "price_currency": None,
+    "billed_segments": None,
 }
 DELIVERED: Final[dict[str, Any]] = {
     **QUEUED,
@@ -69,6 +72,9 @@ SCHEDULED: Final[dict[str, Any]] = {
     "status": "scheduled",
     "send_at": "2026-12-01T08:30:00.000000Z",
     "expires_at": "2026-12-01T19:00:00.000000Z",
+    "price": None,
+    "price_currency": None,
+    "billed_segments": None,
 }
 CANCELED: Final[dict[str, Any]] = {
     **SCHEDULED,

@@ -171,6 +171,14 @@ class MessageView(BaseModel):
     sent_at: datetime | None = Field(description="When the provider was first known to have it.", examples=[_MOMENT])
     final_at: datetime | None = Field(description="When it reached a final status.", examples=[_MOMENT])
     expires_at: datetime | None = Field(description="Until when it is worth sending.", examples=[_MOMENT])
+    price: str | None = Field(
+        description="What the provider asks for the whole message, a decimal number; null until it says so.",
+        examples=["0.0075"],
+    )
+    price_currency: str | None = Field(description="The currency of `price`, ISO 4217.", examples=["USD"])
+    billed_segments: int | None = Field(
+        description="How many parts the provider bills; null until it says so.", examples=[1]
+    )
 
 
 class EventView(BaseModel):
@@ -237,6 +245,9 @@ def message_document(message: StoredMessage) -> dict[str, Any]:
         "sent_at": message.sent_at,
         "final_at": message.final_at,
         "expires_at": message.expires_at,
+        "price": None if message.price is None else format(message.price, "f"),
+        "price_currency": message.price_currency,
+        "billed_segments": message.billed_segments,
     }
 
 

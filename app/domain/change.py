@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from app.domain.delivery_errors import DeliveryError
+from app.domain.evidence import Price
 from app.domain.message import AttemptState, MessageState
 from app.domain.status import MessageStatus
 
@@ -56,6 +58,30 @@ class EventReason(StrEnum):
     GAVE_UP = "gave-up"
     """It certainly did not leave, and no further try is due."""
 
+    ASKED_AGAIN = "asked-again"
+    """The same request goes out again under the same idempotency key, which the provider folds into the first."""
+
+    SEARCHED = "searched"
+    """The provider's records are searched for it."""
+
+    NO_ANSWER = "no-answer"
+    """The provider was asked what became of it, and gave no answer that tells."""
+
+    NOT_FOUND = "not-found"
+    """The provider's records did not show it; that alone proves nothing yet."""
+
+    PROVEN_NOT_SENT = "proven-not-sent"
+    """The provider's records did not show it, twice, long after they would have: it was never taken."""
+
+    FOUND = "found"
+    """The provider's records show it."""
+
+    POISON = "poison"
+    """Workers died over it again and again, so it is not sent by itself any more."""
+
+    REDRIVEN = "redriven"
+    """Somebody sent it on its way again after it was set aside."""
+
     WITHDRAWN = "withdrawn"
     """Its account withdrew a second copy; the first one may have left."""
 
@@ -64,7 +90,14 @@ class Work(StrEnum):
     """What a worker is to do when a queue row falls due."""
 
     SEND = "send"
+    SEND_ALONE = "send_alone"
+    """A worker died while it had this message: it goes out while its worker sends nothing else."""
+
     RESOLVE = "resolve"
+    """Find out what became of an attempt whose outcome is unknown."""
+
+    RECONCILE = "reconcile"
+    """Ask what became of a message that the provider has had for long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +133,28 @@ class Requeue:
     tries: int | None = None
     """How many tries are used up; None leaves the count."""
 
+    crashes: int | None = None
+    """How many workers have died over it; None leaves the count."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
     """One worker has it until then."""
 
     until: datetime
+    worker: int | None = None
+    """Which one, by the number that it holds a lock on while it lives; None for one that holds none."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Billing:
+    """What the provider bills for a message, as far as it says; None leaves what is known."""
+
+    price: Price | None = None
+    segments: int | None = None
+
+
+LEAVE_QUEUE: Final = LeaveQueue()
 QueueStep = LeaveQueue | Requeue | Lease | None
 
 
@@ -128,6 +175,9 @@ class Change:
 
     queue: QueueStep = None
     """What becomes of its queue row; None leaves it as it is."""
+
+    billing: Billing | None = None
+    """Kept whether or not the event applies; None where the provider said nothing of it."""
 
     def apply_to(self, message: MessageState) -> MessageState:
         """Give the message as it is after this change, for the next decision in the same transaction."""

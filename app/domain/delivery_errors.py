@@ -48,6 +48,7 @@ class DeliveryError(StrEnum):
     PROVIDER_UNAVAILABLE = "provider-unavailable"
     PROVIDER_MISSING = "provider-missing"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    POISON = "poison"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
 
@@ -138,6 +139,11 @@ CATALOGUE: dict[DeliveryError, DeliveryErrorFacts] = {
         Fault.PROVIDER,
         "The connection to the provider broke after the message may have been taken, and no evidence came.",
         "Decide whether a second text would do harm; send again under a new Idempotency-Key if not.",
+    ),
+    DeliveryError.POISON: _entry(
+        Fault.GATEWAY,
+        "The gateway's own workers died several times while they had this message, so it was set aside.",
+        "Operators: read the workers' logs for its id, and redrive it once the cause is mended.",
     ),
     DeliveryError.EXPIRED: _entry(
         Fault.GATEWAY,

@@ -6,10 +6,12 @@ way of the others that are stored with it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
+from app.domain.evidence import Price, ProviderMessage
 from app.domain.provider import (
     Accepted,
     Deferred,
@@ -24,6 +26,9 @@ WORD_LENGTH: Final = 128
 ID_LENGTH: Final = 255
 _EARLIEST_YEAR: Final = 2000
 _LATEST_YEAR: Final = 2100
+_MOST_MONEY: Final = 1_000_000
+_MOST_SEGMENTS: Final = 255
+_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def storable_outcome(outcome: SendOutcome) -> SendOutcome:
@@ -50,7 +55,32 @@ def storable_report(said: StatusReport) -> StatusReport:
         provider_code=_word(said.provider_code),
         provider_message_id=_identifier(said.provider_message_id),
         reported_at=at if at is not None and _is_meant(at) else None,
+        price=_price(said.price),
+        segments=_segments(said.segments),
     )
+
+
+def storable_message(seen: ProviderMessage) -> ProviderMessage:
+    """Give a provider's record of a message whose words and figures can be stored."""
+    return replace(
+        seen,
+        provider_message_id=_identifier(seen.provider_message_id) or "",
+        provider_status=_word(seen.provider_status) or "",
+        provider_code=_word(seen.provider_code),
+        price=_price(seen.price),
+        segments=_segments(seen.segments),
+    )
+
+
+def _price(price: Price | None) -> Price | None:
+    """Take a price that can be meant; a wrong one is no price."""
+    if price is None or not price.amount.is_finite() or not 0 <= price.amount < _MOST_MONEY:
+        return None
+    return price if _CURRENCY.fullmatch(price.currency) else None
+
+
+def _segments(segments: int | None) -> int | None:
+    return segments if segments is not None and 0 < segments <= _MOST_SEGMENTS else None
 
 
 def _failure(failure: ProviderFailure) -> ProviderFailure:

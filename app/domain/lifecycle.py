@@ -1,20 +1,43 @@
 """The decisions over a message's life. Each takes values and returns one `Change`; `store` applies it.
 
-`begin` writes the intent to send, `settle` draws the conclusion from a send's outcome, `report` from
-a provider's status report, `rescue` from a worker's death, and `resolve` ends the wait for evidence.
+`begin` writes the intent to send, `settle` draws the conclusion from a send's outcome, and `report` from a
+provider's status report. What nobody knows yet is the affair of `app/domain/resolving.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from app.domain.change import Change, EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
+from app.domain.change import (
+    LEAVE_QUEUE,
+    Billing,
+    Change,
+    EventReason,
+    EventSource,
+    Lease,
+    LeaveQueue,
+    QueueStep,
+    Requeue,
+    Work,
+)
+from app.domain.conclusions import (
+    NOTHING_OFFERED,
+    NotSent,
+    accepted,
+    await_evidence,
+    honest,
+    not_sent,
+    rejected,
+    sending_work,
+)
 from app.domain.delivery_errors import DeliveryError
-from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
+from app.domain.message import AttemptPhase, AttemptState, MessageState
+from app.domain.policy import LifecyclePolicy
 from app.domain.provider import (
     Accepted,
+    Capabilities,
     Deferred,
     ProviderFailure,
     Rejected,
@@ -22,28 +45,33 @@ from app.domain.provider import (
     StatusReport,
     Unknown,
 )
-from app.domain.routing import GiveUp, RetryAt, RetryPolicy, next_step
 from app.domain.status import RANKS, MessageStatus
 from app.domain.transitions import command, noted, objection, raise_to, with_failure, with_words
 
 
-@dataclass(frozen=True, kw_only=True)
-class LifecyclePolicy:
-    """The times that the decisions keep."""
+def begin(
+    message: MessageState,
+    *,
+    provider: str,
+    fence: int,
+    now: datetime,
+    lease: timedelta,
+    worker: int | None = None,
+    poisoned: bool = False,
+) -> Change:
+    """Write the intent to send, before the first byte leaves.
 
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    evidence_wait: timedelta = timedelta(seconds=120)
-    """How long an unknown outcome waits for a status report."""
-
-
-def begin(message: MessageState, *, provider: str, fence: int, now: datetime, lease: timedelta) -> Change:
-    """Write the intent to send, before the first byte leaves; a stale message expires instead."""
+    A stale message expires instead, and one that is `poisoned`, since its workers die, fails until it is redriven.
+    """
     if message.expires_at <= now:
-        status, error = _honest(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED)
+        status, error = honest(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED)
         return command(message, status, error=error, queue=LeaveQueue())
+    if poisoned:
+        status, error = honest(message, MessageStatus.FAILED, DeliveryError.POISON)
+        return command(message, status, error=error, reason=EventReason.POISON, queue=LeaveQueue())
     number = message.attempts + 1
-    attempt = AttemptState(number=number, phase=AttemptPhase.STARTED, provider=provider, fence=fence)
-    change = command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease))
+    attempt = AttemptState(number=number, phase=AttemptPhase.STARTED, provider=provider, fence=fence, started_at=now)
+    change = command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease, worker=worker))
     return replace(change, attempts=number)
 
 
@@ -57,38 +85,45 @@ def settle(
     now: datetime,
     jitter: float,
     policy: LifecyclePolicy,
+    capabilities: Capabilities = NOTHING_OFFERED,
+    crashes: int = 0,
+    pause: timedelta = timedelta(0),
 ) -> Change:
     """Draw the conclusion from one send's outcome.
 
     With another fence than the attempt's, a rescue has been here: the outcome is evidence about its
-    own attempt, but decides no retry.
+    own attempt, but decides no retry. `tries` and `crashes` are those before this attempt; `pause` is the
+    least wait before a retry that the provider account's budget allows.
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
         return _late_outcome(message, attempt, outcome)
     match outcome:
         case Accepted():
-            closed = replace(attempt, phase=AttemptPhase.ACCEPTED, provider_message_id=outcome.provider_message_id)
-            change = raise_to(message, MessageStatus.SENT, attempt=closed)
-            return with_words(change, provider_status=outcome.provider_status)
+            return accepted(message, attempt, outcome, now=now, capabilities=capabilities, policy=policy)
         case Rejected(failure=failure):
-            return _rejected(message, attempt, failure)
+            return rejected(message, attempt, failure)
+        case Deferred() if fenced or message.status is not MessageStatus.SENDING:
+            return _deferred_late(message, attempt, outcome, now=now)
         case Deferred():
-            return _deferred(
-                message, attempt, outcome, fenced=fenced, tries=tries, now=now, jitter=jitter, policy=policy
-            )
+            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes, pause=pause)
+            return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
         case Unknown(failure=failure):
-            change = _await_evidence(message, attempt, EventReason.OUTCOME_UNKNOWN, now=now, policy=policy)
-            return with_failure(change, failure)
+            return _not_known(
+                message, attempt, failure, fenced=fenced, now=now, capabilities=capabilities, policy=policy
+            )
         case _:
             assert_never(outcome)
 
 
-def report(message: MessageState, attempt: AttemptState, said: StatusReport) -> Change:
+def report(
+    message: MessageState, attempt: AttemptState, said: StatusReport, *, follow_up: QueueStep = LEAVE_QUEUE
+) -> Change:
     """Draw the conclusion from a provider's status report; never raises.
 
     Any report proves that the provider has the message, so one that speaks of an earlier stage than
     `sent` counts as `sent`. Its final effect depends on ranks alone, not on the order of arrival.
+    `follow_up` is what is left to do with one that is `sent` now.
     """
     status = said.status if RANKS[said.status] >= RANKS[MessageStatus.SENT] else MessageStatus.SENT
     known = replace(
@@ -98,9 +133,11 @@ def report(message: MessageState, attempt: AttemptState, said: StatusReport) -> 
     )
     against = objection(message, attempt, status)
     if against is None:
-        change = raise_to(message, status, attempt=known)
+        change = raise_to(message, status, attempt=known, queue=follow_up)
     else:
         change = noted(message, said.status, against, attempt=known)
+    if said.price is not None or said.segments is not None:
+        change = replace(change, billing=Billing(price=said.price, segments=said.segments))
     event = replace(
         change.event,
         source=EventSource.PROVIDER,
@@ -121,81 +158,7 @@ def report(message: MessageState, attempt: AttemptState, said: StatusReport) -> 
     )
 
 
-def rescue(
-    message: MessageState, attempt: AttemptState, *, fence: int, now: datetime, policy: LifecyclePolicy
-) -> Change:
-    """Take over from a worker that did not come back: its send may or may not have happened."""
-    fenced = replace(attempt, fence=fence)
-    return _await_evidence(message, fenced, EventReason.WORKER_LOST, now=now, policy=policy)
-
-
-def resolve(message: MessageState, attempt: AttemptState, *, now: datetime) -> Change:
-    """End the wait for evidence as the message's guarantee says."""
-    if attempt.phase is AttemptPhase.NOT_SENT:
-        return command(
-            message,
-            MessageStatus.QUEUED,
-            reason=EventReason.RETRY,
-            attempt=attempt,
-            queue=Requeue(work=Work.SEND, due_at=now),
-        )
-    closed = replace(attempt, phase=AttemptPhase.ABANDONED)
-    may_resend = (
-        message.delivery_guarantee is DeliveryGuarantee.AT_LEAST_ONCE
-        and not message.possible_duplicate
-        and now < message.expires_at
-    )
-    if may_resend:
-        again = Requeue(work=Work.SEND, due_at=now)
-        change = command(message, MessageStatus.QUEUED, reason=EventReason.NO_EVIDENCE, attempt=closed, queue=again)
-        return replace(change, possible_duplicate=True)
-    change = command(
-        message, MessageStatus.UNCONFIRMED, reason=EventReason.NO_EVIDENCE, attempt=closed, queue=LeaveQueue()
-    )
-    error = DeliveryError.OUTCOME_UNKNOWN
-    return replace(change, error=error, event=replace(change.event, error=error))
-
-
-def _deferred(
-    message: MessageState,
-    attempt: AttemptState,
-    outcome: Deferred,
-    *,
-    fenced: bool,
-    tries: int,
-    now: datetime,
-    jitter: float,
-    policy: LifecyclePolicy,
-) -> Change:
-    closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
-    if fenced or message.status is not MessageStatus.SENDING:
-        change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
-        hand_over = message.status is MessageStatus.SENDING
-        queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
-        return with_failure(replace(change, queue=queue), outcome.failure)
-    step = next_step(
-        outcome,
-        tries=tries,
-        attempts=message.attempts,
-        expires_at=message.expires_at,
-        now=now,
-        jitter=jitter,
-        policy=policy.retry,
-    )
-    match step:
-        case RetryAt():
-            again = Requeue(work=Work.SEND, due_at=step.due_at, tries=step.tries)
-            change = command(message, MessageStatus.QUEUED, reason=EventReason.RETRY, attempt=closed, queue=again)
-            return replace(with_failure(change, outcome.failure), error=None)
-        case GiveUp():
-            status, error = _honest(message, step.status, step.error)
-            change = command(message, status, reason=EventReason.GAVE_UP, attempt=closed, queue=LeaveQueue())
-            return replace(with_failure(change, outcome.failure), error=error)
-        case _:
-            assert_never(step)
-
-
-def give_back(message: MessageState, attempt: AttemptState, *, now: datetime) -> Change:
+def give_back(message: MessageState, attempt: AttemptState, *, now: datetime, crashes: int = 0) -> Change:
     """Return a message that was claimed and certainly not begun; it costs no try."""
     closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
     return command(
@@ -203,22 +166,42 @@ def give_back(message: MessageState, attempt: AttemptState, *, now: datetime) ->
         MessageStatus.QUEUED,
         reason=EventReason.GIVEN_BACK,
         attempt=closed,
-        queue=Requeue(work=Work.SEND, due_at=now),
+        queue=Requeue(work=sending_work(crashes), due_at=now),
     )
 
 
-def _rejected(message: MessageState, attempt: AttemptState, failure: ProviderFailure) -> Change:
-    end = MessageStatus.EXPIRED if failure.error is DeliveryError.EXPIRED else MessageStatus.FAILED
-    status, error = _honest(message, end, failure.error)
-    closed = replace(attempt, phase=AttemptPhase.REJECTED)
-    return replace(with_failure(raise_to(message, status, attempt=closed), failure), error=error)
+def _not_known(
+    message: MessageState,
+    attempt: AttemptState,
+    failure: ProviderFailure,
+    *,
+    fenced: bool,
+    now: datetime,
+    capabilities: Capabilities,
+    policy: LifecyclePolicy,
+) -> Change:
+    """Wait for evidence. Whoever took over from a fenced worker does so already, and may be asking just now."""
+    reason = EventReason.OUTCOME_UNKNOWN
+    if fenced:
+        change = noted(message, message.status, reason, attempt=attempt)
+    else:
+        change = await_evidence(message, attempt, reason, now=now, capabilities=capabilities, policy=policy)
+    return with_failure(change, failure)
 
 
-def _honest(message: MessageState, status: MessageStatus, error: DeliveryError) -> tuple[MessageStatus, DeliveryError]:
-    """Never say that a message was not sent where only its second copy was not."""
-    if message.possible_duplicate:
-        return MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN
-    return status, error
+def _deferred_late(message: MessageState, attempt: AttemptState, outcome: Deferred, *, now: datetime) -> Change:
+    """Take a fenced worker's word that it sent nothing: whoever took over then need not wait for evidence.
+
+    Unless the provider was asked meanwhile by a resend, of which that worker knows nothing.
+    """
+    if attempt.inquiries:
+        change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
+        return with_failure(change, outcome.failure)
+    closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
+    change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
+    hand_over = message.status is MessageStatus.SENDING
+    queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
+    return with_failure(replace(change, queue=queue), outcome.failure)
 
 
 def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome) -> Change:
@@ -226,7 +209,7 @@ def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOut
     given_up = message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate
     if given_up and isinstance(outcome, Rejected | Deferred):
         # Nobody could tell; now somebody can.
-        return _rejected(message, attempt, outcome.failure)
+        return rejected(message, attempt, outcome.failure)
     if not isinstance(outcome, Accepted):
         change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
         return with_failure(change, outcome.failure)
@@ -241,12 +224,3 @@ def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOut
     else:
         change = noted(message, MessageStatus.SENT, against, attempt=known)
     return with_words(change, provider_status=outcome.provider_status)
-
-
-def _await_evidence(
-    message: MessageState, attempt: AttemptState, reason: EventReason, *, now: datetime, policy: LifecyclePolicy
-) -> Change:
-    waiting = Requeue(work=Work.RESOLVE, due_at=now + policy.evidence_wait)
-    unknown = replace(attempt, phase=AttemptPhase.UNKNOWN)
-    queue = waiting if message.status is MessageStatus.SENDING else None
-    return replace(noted(message, message.status, reason, attempt=unknown), queue=queue)

@@ -116,3 +116,14 @@ class AttemptState:
     """The token of the worker that may settle it; a rescue changes it."""
 
     provider_message_id: str | None = None
+    started_at: datetime | None = None
+    """When its intent was written, by the database's clock; None for one that is only just being written."""
+
+    inquiries: int = 0
+    """How often its provider was asked what became of it."""
+
+    resent_at: datetime | None = None
+    """When its request last went out again under the same idempotency key; None if it never did."""
+
+    absent_since: datetime | None = None
+    """When its provider was first found not to have it, at a time when that counts; None if it never was."""

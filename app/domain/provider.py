@@ -263,18 +263,18 @@ class ProviderAdapter(ABC, Generic[ConfigT]):
         """Say what the provider wants to hear once its webhook is stored."""
         return WebhookReply()
 
-    def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:
+    def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:  # noqa: ARG002 - overridden where offered
         """Ask for one message by the provider's id; where `capabilities.fetch`."""
         raise NotOffered
 
-    def parse_fetch(self, response: HttpResponse) -> FetchAnswer:
+    def parse_fetch(self, response: HttpResponse) -> FetchAnswer:  # noqa: ARG002 - overridden where offered
         """Read the answer to `build_fetch`; total. `Absent` only where the provider's own document says so."""
         raise NotOffered
 
-    def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:
+    def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:  # noqa: ARG002 - overridden where offered
         """Ask for messages by one of the queries that `capabilities` names; `page` as the page before gave it."""
         raise NotOffered
 
-    def parse_search(self, response: HttpResponse) -> SearchAnswer:
+    def parse_search(self, response: HttpResponse) -> SearchAnswer:  # noqa: ARG002 - overridden where offered
         """Read the answer to `build_search`; total. An empty page: nothing found; unclear: `NoAnswer`."""
         raise NotOffered

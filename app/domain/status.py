@@ -105,6 +105,8 @@ COMMANDS: Final[dict[MessageStatus, frozenset[MessageStatus]]] = {
             MessageStatus.UNCONFIRMED,
         }
     ),
+    # Only for what was set aside as poison, when an operator redrives it; `waiting.redrive` sees to that.
+    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
 }
 """What we may do to a message in each status; a status that is missing takes no command."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.domain.change import Change, EventReason, EventSource, LeaveQueue, QueueStep, StatusEvent
+from app.domain.change import LEAVE_QUEUE, Change, EventReason, EventSource, QueueStep, StatusEvent
 from app.domain.delivery_errors import DeliveryError
 from app.domain.message import AttemptState, MessageState
 from app.domain.provider import ProviderFailure
@@ -37,13 +37,15 @@ def command(
     return replace(change, queue=queue, error=error, event=replace(change.event, error=error))
 
 
-def raise_to(message: MessageState, status: MessageStatus, *, attempt: AttemptState) -> Change:
-    """Apply evidence by rank; what does not outrank the message is noted."""
+def raise_to(
+    message: MessageState, status: MessageStatus, *, attempt: AttemptState, queue: QueueStep = LEAVE_QUEUE
+) -> Change:
+    """Apply evidence by rank; what does not outrank the message is noted. `queue` is for one that is `sent` now."""
     against = objection(message, attempt, status)
     if against is not None:
         return noted(message, status, against, attempt=attempt)
     change = _change(message, status, applied=True, reason=None, attempt=attempt)
-    return replace(change, queue=LeaveQueue())
+    return replace(change, queue=queue if status is MessageStatus.SENT else LEAVE_QUEUE)
 
 
 def noted(message: MessageState, status: MessageStatus, reason: EventReason, *, attempt: AttemptState) -> Change:

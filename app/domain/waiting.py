@@ -22,16 +22,41 @@ def release(message: MessageState) -> Change:
     return command(message, MessageStatus.QUEUED, queue=None)
 
 
-def claim(message: MessageState, *, provider: str, fence: int, now: datetime, lease: timedelta) -> tuple[Change, ...]:
-    """Take a message that is due, as the changes to apply in their order; the last one begins or expires it.
+def claim(
+    message: MessageState,
+    *,
+    provider: str,
+    fence: int,
+    now: datetime,
+    lease: timedelta,
+    worker: int | None = None,
+    poisoned: bool = False,
+) -> tuple[Change, ...]:
+    """Take a message that is due, as the changes to apply in their order; the last one begins or ends it.
 
     A scheduled message is released first, unless it is stale already.
     """
+
+    def begun(ready: MessageState) -> Change:
+        return begin(ready, provider=provider, fence=fence, now=now, lease=lease, worker=worker, poisoned=poisoned)
+
     if message.status is not MessageStatus.SCHEDULED or message.expires_at <= now:
-        return (begin(message, provider=provider, fence=fence, now=now, lease=lease),)
+        return (begun(message),)
     released = release(message)
-    begun = begin(released.apply_to(message), provider=provider, fence=fence, now=now, lease=lease)
-    return (released, begun)
+    return (released, begun(released.apply_to(message)))
+
+
+def redrive(message: MessageState, *, now: datetime) -> Change | None:
+    """Send a message that was set aside as poison on its way again; None where it is none, or stale.
+
+    It goes out by itself first. Its queue row is made anew by whoever applies this, for it had left the queue.
+    """
+    if message.status is not MessageStatus.FAILED or message.error is not DeliveryError.POISON:
+        return None
+    if message.expires_at <= now:
+        return None
+    change = command(message, MessageStatus.QUEUED, reason=EventReason.REDRIVEN, queue=None)
+    return replace(change, event=replace(change.event, source=EventSource.API))
 
 
 def cancel(message: MessageState, *, leased: bool) -> Change | None:

@@ -6,19 +6,19 @@ It sends nothing, and decides nothing about a message: that is the domain's.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from app.domain.change import Change
+from app.domain.change import Change, Work
 from app.domain.lifecycle import give_back
 from app.domain.status import MessageStatus
 from app.domain.waiting import claim
 from app.store.changes import apply_changes
 from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue import DueMessage, lock_due, lock_leased, next_fence
+from app.store.queue import DueMessage, has_due, lock_due, lock_leased, next_fence
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -47,17 +47,21 @@ class _NotClaimed(Exception):
 class Claims:
     """What one dispatcher claims, with its memory of what went wrong; times are on the monotonic clock."""
 
-    def __init__(self, engine: Engine, *, lease: timedelta) -> None:
-        """Take the store, and how long a claim lasts."""
+    def __init__(
+        self, engine: Engine, *, lease: timedelta, poison_crashes: int, worker: Callable[[], int | None]
+    ) -> None:
+        """Take the store, how long a claim lasts, after how many crashes none is made, and who claims."""
         self._engine = engine
         self._lease = lease
+        self._poison_crashes = poison_crashes
+        self._worker = worker
         self._doubtful: dict[int, float] = {}
         """Fences whose commit was not answered, each with the moment from which a rescue is due instead."""
 
         self._set_aside: dict[UUID, float] = {}
         """Messages that could not be claimed, each with the moment at which it is tried again."""
 
-    async def take(self, *, limit: int) -> list[Claimed]:
+    async def take(self, *, limit: int, work: Work = Work.SEND) -> list[Claimed]:
         """Take up to `limit` due messages, first giving back what unanswered claims took. Stale ones expire instead.
 
         Where that fails for another reason than a lost database, each is claimed by itself, and one that
@@ -67,12 +71,17 @@ class Claims:
         """
         await self._give_back()
         try:
-            return _begun(await self._take(limit))
+            return _begun(await self._take(limit, work))
         except _NotClaimed as error:
             _log.exception("batch not claimed", messages=len(error.due))
-        return _begun(await self._take_one_by_one(limit))
+        return _begun(await self._take_one_by_one(limit, work))
 
-    async def _take(self, limit: int) -> list[Claimed]:
+    async def has_lone(self) -> bool:
+        """Tell whether a message is due that is to go out by itself; raises `StoreUnavailable`."""
+        async with transaction(self._engine) as connection:
+            return await has_due(connection, Work.SEND_ALONE)
+
+    async def _take(self, limit: int, work: Work) -> list[Claimed]:
         asked_at = time.monotonic()
         self._set_aside = {key: until for key, until in self._set_aside.items() if until > asked_at}
         fence: int | None = None
@@ -80,15 +89,12 @@ class Claims:
         try:
             async with transaction(self._engine) as connection:
                 # The oldest come first, and what is set aside may be among them.
-                found = await lock_due(connection, limit=limit + len(self._set_aside))
+                found = await lock_due(connection, limit=limit + len(self._set_aside), work=work)
                 due = [item for item in found if item.state.id not in self._set_aside][:limit]
                 if not due:
                     return []
                 fence = await next_fence(connection)
-                claims = [
-                    claim(item.state, provider=item.provider, fence=fence, now=item.now, lease=self._lease)
-                    for item in due
-                ]
+                claims = [self._claim(item, fence) for item in due]
                 await apply_changes(connection, [change for changes in claims for change in changes])
         except StoreUnavailable:
             if fence is not None:
@@ -103,11 +109,22 @@ class Claims:
             for item, changes in zip(due, claims, strict=True)
         ]
 
-    async def _take_one_by_one(self, limit: int) -> list[Claimed]:
+    def _claim(self, item: DueMessage, fence: int) -> tuple[Change, ...]:
+        return claim(
+            item.state,
+            provider=item.provider,
+            fence=fence,
+            now=item.now,
+            lease=self._lease,
+            worker=self._worker(),
+            poisoned=item.crashes >= self._poison_crashes,
+        )
+
+    async def _take_one_by_one(self, limit: int, work: Work) -> list[Claimed]:
         taken: list[Claimed] = []
         for _ in range(limit):
             try:
-                one = await self._take(1)
+                one = await self._take(1, work)
             except StoreUnavailable:
                 if not taken:
                     raise
@@ -132,7 +149,7 @@ class Claims:
         looked_at = time.monotonic()
         async with transaction(self._engine) as connection:
             work = await lock_leased(connection, list(self._doubtful))
-            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now) for w in work])
+            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now, crashes=w.crashes) for w in work])
         self._doubtful = {fence: until for fence, until in self._doubtful.items() if until > looked_at}
 
 

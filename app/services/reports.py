@@ -12,14 +12,16 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from app.domain.change import Change
+from app.domain.conclusions import after_acceptance
 from app.domain.foreign import storable_report
 from app.domain.ids import lowest_id
 from app.domain.lifecycle import report
 from app.domain.message import AttemptState, MessageState
+from app.domain.policy import LifecyclePolicy
 from app.domain.provider import ProviderEvent, StatusReport, WebhookUnreadable
 from app.domain.references import AttemptRef
 from app.services.identity import new_id
-from app.services.webhooks import Adapters
+from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from app.store.queue import lock_attempts
@@ -82,10 +84,11 @@ class _Read:
 class Reports:
     """The worker's side of webhooks."""
 
-    def __init__(self, engine: Engine, adapters: Adapters) -> None:
-        """Take the engine and the adapter of each provider account."""
+    def __init__(self, engine: Engine, adapters: Adapters, policy: LifecyclePolicy) -> None:
+        """Take the engine, the adapter of each provider account, and the times."""
         self._engine = engine
         self._adapters = adapters
+        self._policy = policy
 
     async def process_receipts(self, *, limit: int) -> int:
         """Read up to `limit` receipts and apply their reports, in one transaction; return how many.
@@ -126,7 +129,7 @@ class Reports:
     async def _read_and_apply(self, connection: Connection, receipts: Sequence[PendingReceipt]) -> None:
         read = [self._read(receipt) for receipt in receipts]
         heard = [item for result in read for item in result.heard]
-        known = await _apply(connection, heard)
+        known = await self._apply(connection, heard)
         orphans = [_orphan(item) for item, is_known in zip(heard, known, strict=True) if not is_known]
         waiting = [orphan for orphan in orphans if orphan is not None]
         if waiting:
@@ -140,10 +143,35 @@ class Reports:
             orphans = await lock_known_orphans(connection, oldest=_oldest(), limit=limit)
             if not orphans:
                 return 0
-            known = await _apply(connection, [_from_orphan(orphan) for orphan in orphans])
+            known = await self._apply(connection, [_from_orphan(orphan) for orphan in orphans])
             applied = [orphan.id for orphan, is_known in zip(orphans, known, strict=True) if is_known]
             await remove_orphans(connection, applied)
         return len(applied)
+
+    async def _apply(self, connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
+        """Apply reports in order; say of each whether its attempt is known."""
+        found = await _find(connection, heard)
+        wanted = sorted({(ref.message_id, ref.number) for ref in found if ref is not None})
+        work = await lock_attempts(connection, wanted) if wanted else []
+        messages: dict[UUID, MessageState] = {item.state.id: item.state for item in work}
+        attempts: dict[tuple[UUID, int], AttemptState] = {(w.state.id, w.attempt.number): w.attempt for w in work}
+        changes: list[Change] = []
+        known: list[bool] = []
+        for item, ref in zip(heard, found, strict=True):
+            key = (ref.message_id, ref.number) if ref else None
+            attempt = attempts.get(key) if key else None
+            known.append(attempt is not None and item.speaks_of(attempt))
+            if key is None or attempt is None or not known[-1]:
+                continue
+            capabilities = capabilities_of(self._adapters, item.provider)
+            follow_up = after_acceptance(capabilities, now=work[0].now, policy=self._policy)
+            change = report(messages[key[0]], attempt, item.report, follow_up=follow_up)
+            messages[key[0]] = change.apply_to(messages[key[0]])
+            attempts[key] = change.attempt or attempt
+            changes.append(change)
+            _log_change(change)
+        await apply_changes(connection, changes)
+        return known
 
     def _read(self, receipt: PendingReceipt) -> _Read:
         adapter = self._adapters.get(receipt.provider)
@@ -177,30 +205,6 @@ def _sort(receipt: PendingReceipt, events: Sequence[ProviderEvent]) -> _Read:
         return _Read(state=ReceiptState.KEPT, note=f"not handled yet: {', '.join(others)}", heard=heard)
     note = None if reports else "no event that is known"
     return _Read(state=ReceiptState.PROCESSED, note=note, heard=heard)
-
-
-async def _apply(connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
-    """Apply reports in order; say of each whether its attempt is known."""
-    found = await _find(connection, heard)
-    wanted = sorted({(ref.message_id, ref.number) for ref in found if ref is not None})
-    work = await lock_attempts(connection, wanted) if wanted else []
-    messages: dict[UUID, MessageState] = {item.state.id: item.state for item in work}
-    attempts: dict[tuple[UUID, int], AttemptState] = {(w.state.id, w.attempt.number): w.attempt for w in work}
-    changes: list[Change] = []
-    known: list[bool] = []
-    for item, ref in zip(heard, found, strict=True):
-        key = (ref.message_id, ref.number) if ref else None
-        attempt = attempts.get(key) if key else None
-        known.append(attempt is not None and item.speaks_of(attempt))
-        if key is None or attempt is None or not known[-1]:
-            continue
-        change = report(messages[key[0]], attempt, item.report)
-        messages[key[0]] = change.apply_to(messages[key[0]])
-        attempts[key] = change.attempt or attempt
-        changes.append(change)
-        _log_change(change)
-    await apply_changes(connection, changes)
-    return known
 
 
 async def _find(connection: Connection, heard: Sequence[_Heard]) -> list[AttemptRef | None]:

@@ -18,5 +18,5 @@ async def give_back_unstarted(engine: Engine, fences: Collection[int]) -> int:
     async with transaction(engine) as connection:
         work = await lock_leased(connection, sorted(fences))
         if work:
-            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now) for w in work])
+            await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now, crashes=w.crashes) for w in work])
     return len(work)

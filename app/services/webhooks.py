@@ -12,7 +12,7 @@ from uuid import UUID
 from app.domain.attempt_token import read_token
 from app.domain.errors import ErrorCode, Refusal
 from app.domain.http import WebhookReply, WebhookRequest
-from app.domain.provider import DocumentNeeded, ProviderAdapter, SignatureInvalid
+from app.domain.provider import Capabilities, DocumentNeeded, ProviderAdapter, SignatureInvalid
 from app.domain.references import AttemptRef
 from app.services.flusher import Flusher
 from app.services.identity import new_id
@@ -29,6 +29,12 @@ _INDISTINCT: Final = timedelta(minutes=10)
 
 Adapters = Mapping[str, ProviderAdapter[Any]]
 """The adapter of each configured provider account, by the account's name."""
+
+
+def capabilities_of(adapters: Adapters, provider: str) -> Capabilities:
+    """Give what a provider account offers; nothing for one that is no longer configured."""
+    adapter = adapters.get(provider)
+    return Capabilities() if adapter is None else adapter.capabilities
 
 
 @dataclass(kw_only=True, slots=True)

@@ -77,6 +77,23 @@ class DispatchSettings(Group):
         default=(1, 4, 15, 60, 300), min_length=1, description="Longest wait before each next try, as a JSON list."
     )
     max_tries: int = Field(default=6, ge=1, le=20, description="Tries of a message that was certainly not sent.")
+    inquiry_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(2, 15, 60, 60, 120, 300),
+        description="Wait before each question to a provider about an unknown outcome, as a JSON list.",
+    )
+    sightings_apart_seconds: float = Field(
+        default=30, gt=0, description="How far apart two searches are that find nothing, before that proves anything."
+    )
+    reconcile_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(3_600, 18_000, 64_800, 172_800),
+        description="Wait before each question about a message that stays `sent`, as a JSON list; may be empty.",
+    )
+    poison_crashes: int = Field(
+        default=3, ge=1, le=100, description="Workers that may die over a message before it is set aside."
+    )
+    liveness_locks: bool = Field(
+        default=True, description="False behind a pooler that keeps no sessions: dead workers are then told by leases."
+    )
 
     @model_validator(mode="after")
     def _lease_outlasts_the_send(self) -> DispatchSettings:

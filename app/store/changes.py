@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Integer, SmallInteger, Text, Uuid, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Integer, Numeric, SmallInteger, Text, Uuid, bindparam, text
 from sqlalchemy.types import TypeEngine
 
-from app.domain.change import Change, Lease, LeaveQueue, Requeue
+from app.domain.change import Billing, Change, Lease, LeaveQueue, Requeue
 from app.domain.status import FINAL, MessageStatus
 from app.store.engine import Connection
 
@@ -33,6 +33,9 @@ WITH change AS (
         error_code = c.error_code,
         updated_at = now(),
         sent_at = CASE WHEN c.reached_provider THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
+        price = coalesce(c.price, m.price),
+        price_currency = coalesce(c.price_currency, m.price_currency),
+        billed_segments = coalesce(c.billed_segments, m.billed_segments),
         final_at = CASE WHEN c.final THEN coalesce(m.final_at, now()) END
     FROM change AS c
     WHERE m.id = c.message_id AND m.status = c.expected_status AND m.event_sequence = c.expected_sequence
@@ -47,13 +50,17 @@ WITH change AS (
            provider_status, provider_code, reported_at
     FROM applied
 ), attempt AS (
-    INSERT INTO attempts AS a (message_id, no, provider, phase, fence, provider_message_id)
-    SELECT message_id, attempt, provider, phase, fence, provider_message_id
+    INSERT INTO attempts AS a (message_id, no, provider, phase, fence, provider_message_id, inquiries, resent_at,
+                               absent_since)
+    SELECT message_id, attempt, provider, phase, fence, provider_message_id, inquiries, resent_at, absent_since
     FROM applied WHERE attempt IS NOT NULL
     ON CONFLICT (message_id, no) DO UPDATE SET
         phase = excluded.phase,
         fence = excluded.fence,
         provider_message_id = excluded.provider_message_id,
+        inquiries = excluded.inquiries,
+        resent_at = excluded.resent_at,
+        absent_since = excluded.absent_since,
         updated_at = now()
 ), leaving AS (
     DELETE FROM dispatch_queue AS q USING applied AS c WHERE q.message_id = c.message_id AND c.queue = 'leave'
@@ -62,6 +69,8 @@ WITH change AS (
         work = coalesce(c.work, q.work),
         due_at = coalesce(c.due_at, q.due_at),
         tries = coalesce(c.tries, q.tries),
+        crashes = coalesce(c.crashes, q.crashes),
+        worker = c.worker,
         leased_until = c.leased_until
     FROM applied AS c WHERE q.message_id = c.message_id AND c.queue = 'stay'
 )
@@ -93,16 +102,25 @@ _COLUMNS: Final[dict[str, TypeEngine[Any]]] = {
     "phase": Text(),
     "fence": BigInteger(),
     "provider_message_id": Text(),
+    "inquiries": SmallInteger(),
+    "resent_at": _MOMENT,
+    "absent_since": _MOMENT,
+    "price": Numeric(),
+    "price_currency": Text(),
+    "billed_segments": SmallInteger(),
     "queue": Text(),
     "work": Text(),
     "due_at": _MOMENT,
     "tries": SmallInteger(),
+    "crashes": SmallInteger(),
     "leased_until": _MOMENT,
+    "worker": Integer(),
 }
 _STATEMENT: Final = text(
     _APPLY.format(parameters=", ".join(f":{name}" for name in _COLUMNS), columns=", ".join(_COLUMNS))
 ).bindparams(*(bindparam(name, type_=ARRAY(kind)) for name, kind in _COLUMNS.items()))
 
+_OF_THE_QUEUE: Final = ("queue", "work", "due_at", "tries", "crashes", "leased_until", "worker")
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
 
@@ -160,19 +178,32 @@ def _row(change: Change) -> dict[str, Any]:
         "phase": attempt.phase.value if attempt else None,
         "fence": attempt.fence if attempt else None,
         "provider_message_id": attempt.provider_message_id if attempt else None,
+        "inquiries": attempt.inquiries if attempt else None,
+        "resent_at": attempt.resent_at if attempt else None,
+        "absent_since": attempt.absent_since if attempt else None,
+        **_billing_columns(change.billing),
         **_queue_columns(change),
     }
 
 
+def _billing_columns(billing: Billing | None) -> dict[str, Any]:
+    price = billing.price if billing else None
+    return {
+        "price": price.amount if price else None,
+        "price_currency": price.currency if price else None,
+        "billed_segments": billing.segments if billing else None,
+    }
+
+
 def _queue_columns(change: Change) -> dict[str, Any]:
-    columns: dict[str, Any] = dict.fromkeys(("queue", "work", "due_at", "tries", "leased_until"))
+    columns: dict[str, Any] = dict.fromkeys(_OF_THE_QUEUE)
     match change.queue:
         case LeaveQueue():
             columns["queue"] = "leave"
-        case Lease(until=until):
-            columns |= {"queue": "stay", "leased_until": until}
-        case Requeue(work=work, due_at=due_at, tries=tries):
-            columns |= {"queue": "stay", "work": work.value, "due_at": due_at, "tries": tries}
+        case Lease(until=until, worker=worker):
+            columns |= {"queue": "stay", "leased_until": until, "worker": worker}
+        case Requeue(work=work, due_at=due_at, tries=tries, crashes=crashes):
+            columns |= {"queue": "stay", "work": work.value, "due_at": due_at, "tries": tries, "crashes": crashes}
         case None:
             pass
     return columns

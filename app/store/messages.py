@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -46,6 +47,12 @@ class StoredMessage:
     sent_at: datetime | None
     final_at: datetime | None
     expires_at: datetime | None
+    price: Decimal | None = None
+    """What the provider asks for the whole message, in `price_currency`; None until it says so."""
+
+    price_currency: str | None = None
+    billed_segments: int | None = None
+    """How many parts the provider bills; None until it says so."""
 
     @property
     def created_at(self) -> datetime:

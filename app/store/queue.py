@@ -7,14 +7,15 @@ read: a row that was not locked would be read as of the statement's start, befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, SmallInteger, Uuid, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Integer, Row, SmallInteger, Uuid, bindparam, text
 
+from app.domain.change import Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
 from app.domain.status import MessageStatus
@@ -25,9 +26,12 @@ _STATE: Final = """
     m.error_code, m.provider AS message_provider, now() AS now
 """
 _TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
-_ATTEMPT: Final = "a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id"
+_ATTEMPT: Final = """
+    a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id, a.started_at, a.inquiries,
+    a.resent_at, a.absent_since
+"""
 _WITH_NEWEST_ATTEMPT: Final = f"""
-    SELECT {_STATE}, {_ATTEMPT}, q.tries
+    SELECT {_STATE}, {_TEXT}, {_ATTEMPT}, q.tries, q.crashes
     FROM dispatch_queue AS q
     JOIN messages AS m ON m.id = q.message_id
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
@@ -35,12 +39,18 @@ _WITH_NEWEST_ATTEMPT: Final = f"""
 
 _DUE: Final = text(
     f"""
-    SELECT {_STATE}, {_TEXT}, q.tries
+    SELECT {_STATE}, {_TEXT}, q.tries, q.crashes
     FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
-    WHERE q.work = 'send' AND q.leased_until IS NULL AND q.due_at <= now()
+    WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now()
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m SKIP LOCKED
     """  # noqa: S608 - constants of this module
+)
+
+_HAS_DUE: Final = text(
+    """
+    SELECT EXISTS (SELECT FROM dispatch_queue WHERE work = :work AND leased_until IS NULL AND due_at <= now())
+    """
 )
 
 _UNRESOLVED: Final = text(
@@ -55,11 +65,11 @@ _UNRESOLVED: Final = text(
 _LEFT_BEHIND: Final = text(
     f"""
     {_WITH_NEWEST_ATTEMPT}
-    WHERE q.leased_until < now()
+    WHERE q.leased_until IS NOT NULL AND (q.leased_until < now() OR q.worker = ANY(:dead))
     ORDER BY q.leased_until LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
     """
-)
+).bindparams(bindparam("dead", type_=ARRAY(Integer)))
 
 # This one waits, so it locks in the reports' order: the message first, the queue row when it is written.
 _LEASED: Final = text(
@@ -73,7 +83,7 @@ _LEASED: Final = text(
 
 _SENT_OUT: Final = text(
     f"""
-    SELECT {_STATE}, {_ATTEMPT}, coalesce(q.tries, 0) AS tries
+    SELECT {_STATE}, {_ATTEMPT}, coalesce(q.tries, 0) AS tries, coalesce(q.crashes, 0) AS crashes
     FROM unnest(:message_ids, :numbers) AS wanted (message_id, no)
     JOIN messages AS m ON m.id = wanted.message_id
     JOIN attempts AS a ON a.message_id = wanted.message_id AND a.no = wanted.no
@@ -111,6 +121,9 @@ class DueMessage:
     recipient: str = field(repr=False)
     body: str = field(repr=False)
     segments: int
+    crashes: int
+    """How many workers have died over it."""
+
     now: datetime
     """The database's time, which all decisions of the transaction share."""
 
@@ -122,7 +135,18 @@ class OpenWork:
     state: MessageState
     attempt: AttemptState
     tries: int
+    crashes: int
     now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unresolved(OpenWork):
+    """Open work whose provider may have to be asked, with what such a question says."""
+
+    sender: str = field(repr=False)
+    recipient: str = field(repr=False)
+    body: str = field(repr=False)
+    segments: int
 
 
 async def next_fence(connection: Connection) -> int:
@@ -131,9 +155,14 @@ async def next_fence(connection: Connection) -> int:
     return token
 
 
-async def lock_due(connection: Connection, *, limit: int) -> list[DueMessage]:
-    """Lock messages that are due to be sent, the longest due first."""
-    rows = (await connection.execute(_DUE, {"limit": limit})).all()
+async def has_due(connection: Connection, work: Work) -> bool:
+    """Tell whether anything of this kind is due."""
+    return bool(await connection.scalar(_HAS_DUE, {"work": work.value}))
+
+
+async def lock_due(connection: Connection, *, limit: int, work: Work = Work.SEND) -> list[DueMessage]:
+    """Lock messages that are due to be sent, in company or alone, the longest due first."""
+    rows = (await connection.execute(_DUE, {"limit": limit, "work": work.value})).all()
     return [
         DueMessage(
             state=_message(row),
@@ -142,6 +171,7 @@ async def lock_due(connection: Connection, *, limit: int) -> list[DueMessage]:
             recipient=row.recipient,
             body=row.body,
             segments=row.segments,
+            crashes=row.crashes,
             now=row.now,
         )
         for row in rows
@@ -158,14 +188,28 @@ async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID
     return OwnMessage(state=_message(row), test=row.test, leased=leased_until is not None)
 
 
-async def lock_unresolved(connection: Connection, *, limit: int) -> list[OpenWork]:
-    """Lock messages whose wait for evidence is over."""
-    return _open_work((await connection.execute(_UNRESOLVED, {"limit": limit})).all())
+async def lock_unresolved(connection: Connection, *, limit: int) -> list[Unresolved]:
+    """Lock messages about whose attempt something is to be found out, or whose wait for evidence is over."""
+    rows = (await connection.execute(_UNRESOLVED, {"limit": limit})).all()
+    return [
+        Unresolved(
+            state=_message(row),
+            attempt=_attempt(row),
+            tries=row.tries,
+            crashes=row.crashes,
+            now=row.now,
+            sender=row.sender,
+            recipient=row.recipient,
+            body=row.body,
+            segments=row.segments,
+        )
+        for row in rows
+    ]
 
 
-async def lock_left_behind(connection: Connection, *, limit: int) -> list[OpenWork]:
-    """Lock messages whose worker has not come back within its lease."""
-    return _open_work((await connection.execute(_LEFT_BEHIND, {"limit": limit})).all())
+async def lock_left_behind(connection: Connection, *, limit: int, dead: Collection[int] = ()) -> list[OpenWork]:
+    """Lock messages whose worker has not come back within its lease, or is one of the dead."""
+    return _open_work((await connection.execute(_LEFT_BEHIND, {"limit": limit, "dead": sorted(dead)})).all())
 
 
 async def lock_leased(connection: Connection, fences: Sequence[int]) -> list[OpenWork]:
@@ -180,7 +224,10 @@ async def lock_attempts(connection: Connection, wanted: Sequence[tuple[UUID, int
 
 
 def _open_work(rows: Sequence[Row[Any]]) -> list[OpenWork]:
-    return [OpenWork(state=_message(row), attempt=_attempt(row), tries=row.tries, now=row.now) for row in rows]
+    return [
+        OpenWork(state=_message(row), attempt=_attempt(row), tries=row.tries, crashes=row.crashes, now=row.now)
+        for row in rows
+    ]
 
 
 def _message(row: Row[Any]) -> MessageState:
@@ -203,4 +250,8 @@ def _attempt(row: Row[Any]) -> AttemptState:
         provider=row.attempt_provider,
         fence=row.fence,
         provider_message_id=row.provider_message_id,
+        started_at=row.started_at,
+        inquiries=row.inquiries,
+        resent_at=row.resent_at,
+        absent_since=row.absent_since,
     )

@@ -8,7 +8,9 @@ from sqlalchemy import text
 
 from app.store.engine import Connection
 
-_QUEUED = text("SELECT account_id, count(*) AS queued FROM dispatch_queue WHERE work = 'send' GROUP BY account_id")
+_QUEUED = text(
+    "SELECT account_id, count(*) AS queued FROM dispatch_queue WHERE work IN ('send', 'send_alone') GROUP BY account_id"
+)
 
 
 async def count_queued(connection: Connection) -> dict[UUID, int]:

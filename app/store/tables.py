@@ -46,7 +46,12 @@ fence = Sequence("fence", metadata=metadata)
 """Fencing tokens: each claim and each rescue takes a new one."""
 
 
-def _moment(name: str, *, nullable: bool = False, default_now: bool = False) -> Column[Any]:
+workers = Sequence("workers", metadata=metadata, data_type=Integer, cycle=True)
+"""Numbers of workers: each takes a new one at its start, and holds an advisory lock on it while it lives."""
+
+
+def moment(name: str, *, nullable: bool = False, default_now: bool = False) -> Column[Any]:
+    """Make a column that holds a moment, with its zone."""
     return Column(
         name,
         DateTime(timezone=True),
@@ -60,7 +65,7 @@ accounts = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    _moment("created_at", default_now=True),
+    moment("created_at", default_now=True),
 )
 
 api_keys = Table(
@@ -72,10 +77,10 @@ api_keys = Table(
     Column("secret_hash", LargeBinary, nullable=False),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("name", Text, nullable=False, server_default=text("''")),
-    _moment("created_at", default_now=True),
-    _moment("expires_at", nullable=True),
-    _moment("revoked_at", nullable=True),
-    _moment("last_used_at", nullable=True),
+    moment("created_at", default_now=True),
+    moment("expires_at", nullable=True),
+    moment("revoked_at", nullable=True),
+    moment("last_used_at", nullable=True),
     CheckConstraint("mode IN ('live', 'test')", name="mode"),
     Index(None, "account_id"),
 )
@@ -89,7 +94,7 @@ senders = Table(
     Column("number_type", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("rate", Numeric, nullable=False),
-    _moment("created_at", default_now=True),
+    moment("created_at", default_now=True),
     UniqueConstraint("account_id", "address"),
     # Numbers belong to one account; alphanumeric senders may be shared.
     Index(
@@ -122,11 +127,14 @@ messages = Table(
     Column("possible_duplicate", Boolean, nullable=False, server_default=text("false")),
     Column("provider", Text, nullable=True),
     Column("error_code", Text, nullable=True),
-    _moment("send_at", nullable=True),
-    _moment("updated_at", default_now=True),
-    _moment("sent_at", nullable=True),
-    _moment("final_at", nullable=True),
-    _moment("expires_at", nullable=True),
+    moment("send_at", nullable=True),
+    moment("updated_at", default_now=True),
+    moment("sent_at", nullable=True),
+    moment("final_at", nullable=True),
+    moment("expires_at", nullable=True),
+    Column("price", Numeric, nullable=True),
+    Column("price_currency", Text, nullable=True),
+    Column("billed_segments", SmallInteger, nullable=True),
     PrimaryKeyConstraint("id"),
     CheckConstraint("direction IN ('outbound', 'inbound')", name="direction"),
     Index("messages_account_id_idx", "account_id", "id"),
@@ -150,8 +158,11 @@ attempts = Table(
     Column("phase", Text, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("provider_message_id", Text, nullable=True),
-    _moment("started_at", default_now=True),
-    _moment("updated_at", default_now=True),
+    moment("started_at", default_now=True),
+    moment("updated_at", default_now=True),
+    Column("inquiries", SmallInteger, nullable=False, server_default=text("0")),
+    moment("resent_at", nullable=True),
+    moment("absent_since", nullable=True),
     PrimaryKeyConstraint("message_id", "no"),
     CheckConstraint("phase IN ('started', 'unknown', 'accepted', 'rejected', 'not_sent', 'abandoned')", name="phase"),
     Index(
@@ -184,7 +195,7 @@ status_events = Table(
     Column("error_code", Text, nullable=True),
     Column("provider_status", Text, nullable=True),
     Column("provider_code", Text, nullable=True),
-    _moment("reported_at", nullable=True),
+    moment("reported_at", nullable=True),
     PrimaryKeyConstraint("message_id", "sequence"),
     postgresql_partition_by="RANGE (message_id)",
 )
@@ -201,9 +212,11 @@ dispatch_queue = Table(
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     Column("work", Text, nullable=False, server_default=text("'send'")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
-    _moment("due_at", default_now=True),
-    _moment("leased_until", nullable=True),
-    CheckConstraint("work IN ('send', 'resolve')", name="work"),
+    moment("due_at", default_now=True),
+    moment("leased_until", nullable=True),
+    Column("worker", Integer, nullable=True),
+    Column("crashes", SmallInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("work IN ('send', 'send_alone', 'resolve', 'reconcile')", name="work"),
     Index(
         "dispatch_queue_due_idx",
         "work",
@@ -226,68 +239,16 @@ idempotency_keys = Table(
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("message_id", Uuid, nullable=False),
-    _moment("created_at", default_now=True),
+    moment("created_at", default_now=True),
     PrimaryKeyConstraint("account_id", "test", "key"),
     Index(None, "created_at"),
-)
-
-webhook_digests = Table(
-    "webhook_digests",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    _moment("expires_at"),
-    Index(None, "expires_at"),
-)
-
-inbound_references = Table(
-    "inbound_references",
-    metadata,
-    Column("provider", Text, nullable=False),
-    Column("provider_message_id", Text, nullable=False),
-    Column("message_id", Uuid, nullable=False),
-    _moment("received_at", default_now=True),
-    PrimaryKeyConstraint("provider", "provider_message_id"),
-    Index(None, "received_at"),
-)
-
-webhook_receipts = Table(
-    "webhook_receipts",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("provider", Text, nullable=False),
-    Column("method", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("message_id", Uuid, nullable=True),
-    Column("attempt", SmallInteger, nullable=True),
-    Column("state", Text, nullable=False, server_default=text("'pending'")),
-    Column("note", Text, nullable=True),
-    _moment("received_at", default_now=True),
-    _moment("processed_at", nullable=True),
-    CheckConstraint("state IN ('pending', 'processed', 'kept', 'unreadable')", name="state"),
-    Index("webhook_receipts_pending_idx", "id", postgresql_where=text("state = 'pending'")),
-    Index(None, "received_at"),
-)
-
-orphan_reports = Table(
-    "orphan_reports",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("receipt_id", Uuid, nullable=False),
-    Column("provider", Text, nullable=False),
-    Column("provider_message_id", Text, nullable=False),
-    Column("report", JSONB, nullable=False),
-    _moment("received_at", default_now=True),
-    Index(None, "provider", "provider_message_id"),
-    Index(None, "received_at"),
 )
 
 audit_events = Table(
     "audit_events",
     metadata,
     Column("id", Uuid, primary_key=True),
-    _moment("at", default_now=True),
+    moment("at", default_now=True),
     Column("key_id", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("detail", JSONB, nullable=False),

@@ -71,6 +71,14 @@ _FIND: Final = text(
     bindparam("oldest", type_=Uuid),
 )
 
+_BOUND: Final = text(
+    """
+    SELECT provider_message_id FROM attempts
+    WHERE provider = :provider AND provider_message_id = ANY(:provider_message_ids)
+        AND (message_id, no) <> (:message_id, :number)
+    """
+).bindparams(bindparam("provider_message_ids", type_=ARRAY(Text)), bindparam("message_id", type_=Uuid))
+
 _ADD_ORPHANS: Final = text(
     """
     INSERT INTO orphan_reports (id, receipt_id, provider, provider_message_id, report)
@@ -166,3 +174,21 @@ async def remove_orphans(connection: Connection, ids: Sequence[UUID]) -> None:
         text("DELETE FROM orphan_reports WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid))),
         {"ids": list(ids)},
     )
+
+
+async def bound_ids(
+    connection: Connection, provider: str, provider_message_ids: Sequence[str], *, besides: AttemptRef
+) -> set[str]:
+    """Name those of a provider's message ids that belong to other attempts than `besides`."""
+    if not provider_message_ids:
+        return set()
+    rows = await connection.execute(
+        _BOUND,
+        {
+            "provider": provider,
+            "provider_message_ids": list(provider_message_ids),
+            "message_id": besides.message_id,
+            "number": besides.number,
+        },
+    )
+    return set(rows.scalars())

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from app.domain.change import Change
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import LifecyclePolicy, begin, settle
+from app.domain.lifecycle import begin, settle
 from app.domain.message import AttemptState, DeliveryGuarantee, MessageState
+from app.domain.policy import LifecyclePolicy
 from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, StatusReport, Unknown
 from app.domain.status import MessageStatus
 

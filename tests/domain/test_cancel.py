@@ -9,9 +9,10 @@ import pytest
 
 from app.domain.change import EventReason, EventSource, Lease, LeaveQueue
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import report, rescue, resolve
+from app.domain.lifecycle import report
 from app.domain.message import AttemptPhase, DeliveryGuarantee, MessageState
 from app.domain.provider import Deferred, ProviderFailure, SendOutcome
+from app.domain.resolving import rescue, resolve
 from app.domain.status import IllegalTransition, MessageStatus
 from app.domain.waiting import cancel, claim, release
 from tests.domain.lives import (

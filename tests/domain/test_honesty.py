@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import begin, resolve
+from app.domain.lifecycle import begin
 from app.domain.message import DeliveryGuarantee, MessageState
 from app.domain.provider import SendOutcome
+from app.domain.resolving import resolve
 from app.domain.status import MessageStatus
 from tests.domain.lives import DEFERRED, NOW, QUEUED, REJECTED, UNKNOWN, after, sending, settled
 

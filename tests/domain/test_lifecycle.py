@@ -9,9 +9,10 @@ import pytest
 
 from app.domain.change import EventReason, EventSource, Lease, LeaveQueue, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import begin, report, rescue, resolve, settle
+from app.domain.lifecycle import begin, report, settle
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee
 from app.domain.provider import Deferred, SendOutcome
+from app.domain.resolving import rescue, resolve
 from app.domain.status import IllegalTransition, MessageStatus
 from tests.domain.lives import (
     ACCEPTED,
@@ -33,7 +34,9 @@ def test_the_intent_is_written_with_a_lease_before_anything_is_sent() -> None:
     change = begin(QUEUED, provider="acme", fence=7, now=NOW, lease=timedelta(seconds=45))
     assert change.status is MessageStatus.SENDING
     assert change.attempts == 1
-    assert change.attempt == AttemptState(number=1, phase=AttemptPhase.STARTED, provider="acme", fence=7)
+    assert change.attempt == AttemptState(
+        number=1, phase=AttemptPhase.STARTED, provider="acme", fence=7, started_at=NOW
+    )
     assert change.queue == Lease(until=NOW + timedelta(seconds=45))
     assert (change.event.sequence, change.event.previous) == (2, MessageStatus.QUEUED)
 
@@ -117,7 +120,7 @@ def test_a_rescue_fences_the_old_worker_and_awaits_evidence() -> None:
     change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY)
     assert change.attempt == replace(attempt, phase=AttemptPhase.UNKNOWN, fence=8)
     assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.WORKER_LOST)
-    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120))
+    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120), crashes=1)
 
 
 def test_a_fenced_workers_acceptance_is_evidence() -> None:

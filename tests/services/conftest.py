@@ -12,14 +12,19 @@ import pytest
 from sqlalchemy import text
 
 from app.bootstrap import build_adapters
-from app.domain.lifecycle import LifecyclePolicy
 from app.domain.message import DeliveryGuarantee
+from app.domain.policy import LifecyclePolicy
 from app.services.authentication import Authenticator
-from app.services.dispatch import DispatchConfig, Dispatcher
+from app.services.dispatch import Dispatcher
+from app.services.liveness import Liveness
 from app.services.messages import Messages
 from app.services.queue_caps import QueueCaps
+from app.services.records import ProviderRecords
 from app.services.reports import Reports
-from app.services.webhooks import WebhookIntake
+from app.services.rescue import Rescue
+from app.services.resolver import Resolver
+from app.services.submitting import DispatchConfig, Submitter
+from app.services.webhooks import Adapters, WebhookIntake
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.support.gateway import PUBLIC_URL, SECRET_KEY, settings_for, tenant
@@ -35,21 +40,41 @@ async def transport() -> AsyncIterator[Transport]:
 
 
 @pytest.fixture
-def dispatcher(engine: Engine, transport: Transport, shared_database_url: str) -> Dispatcher:
-    """A dispatcher that waits no time for evidence, and whose leases end at once when asked to."""
-    config = DispatchConfig(
+def config() -> DispatchConfig:
+    """The times of a dispatcher that waits no time for evidence."""
+    return DispatchConfig(
         public_url=PUBLIC_URL,
         secret=SECRET_KEY.encode(),
         lease=timedelta(seconds=30),
         send_deadline=timedelta(seconds=2),
         policy=LifecyclePolicy(evidence_wait=timedelta(0)),
     )
-    return Dispatcher(engine, build_adapters(settings_for(shared_database_url)), transport, config)
 
 
 @pytest.fixture
-def reports(engine: Engine, shared_database_url: str) -> Reports:
-    return Reports(engine, build_adapters(settings_for(shared_database_url)))
+def adapters(shared_database_url: str) -> Adapters:
+    return build_adapters(settings_for(shared_database_url))
+
+
+@pytest.fixture
+def dispatcher(engine: Engine, transport: Transport, adapters: Adapters, config: DispatchConfig) -> Dispatcher:
+    return Dispatcher(engine, adapters, Submitter(adapters, transport, config), config)
+
+
+@pytest.fixture
+def rescuer(engine: Engine, adapters: Adapters, config: DispatchConfig) -> Rescue:
+    return Rescue(engine, adapters, Liveness(engine), config.policy)
+
+
+@pytest.fixture
+def resolver(engine: Engine, transport: Transport, adapters: Adapters, config: DispatchConfig) -> Resolver:
+    submitter, records = Submitter(adapters, transport, config), ProviderRecords(adapters, transport)
+    return Resolver(engine, adapters, submitter, records, config)
+
+
+@pytest.fixture
+def reports(engine: Engine, adapters: Adapters, config: DispatchConfig) -> Reports:
+    return Reports(engine, adapters, config.policy)
 
 
 @pytest.fixture

@@ -20,12 +20,14 @@ from app.domain.status import MessageStatus
 from app.services.administration import SENDING_SCOPES, Administration
 from app.services.authentication import Authenticator, Caller
 from app.services.cancellation import Cancellation
-from app.services.dispatch import Assignment, Dispatcher, Result
+from app.services.dispatch import Dispatcher, Result
+from app.services.resolver import Resolver
+from app.services.submitting import Assignment
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.services.conftest import Accept, State
 from tests.services.test_dispatch import DEFERRED, UNKNOWN
-from tests.support.counting_provider import CountingProvider, counting_provider, dispatch_config
+from tests.support.counting_provider import CountingProvider, counting_provider, dispatcher_of
 from tests.support.gateway import ops_key, tenant
 
 ACCEPTED = Accepted(provider_message_id="p-1")
@@ -91,11 +93,11 @@ async def test_a_message_that_waits_for_its_next_try_is_canceled(
 
 
 async def test_a_withdrawn_second_copy_is_never_sent_and_leaves_the_message_unconfirmed(
-    cancellation: Cancellation, caller: Caller, accept: Accept, dispatcher: Dispatcher, state: State
+    cancellation: Cancellation, caller: Caller, accept: Accept, dispatcher: Dispatcher, state: State, resolver: Resolver
 ) -> None:
     message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     first = await settled(dispatcher, UNKNOWN)
-    await dispatcher.resolve(limit=1)
+    await resolver.begin(limit=1)
     message = await cancellation.cancel(caller, message_id)
     assert (message.status, message.error_code, message.possible_duplicate) == ("unconfirmed", "outcome-unknown", False)
     assert await dispatcher.claim(limit=1) == []
@@ -169,7 +171,7 @@ async def test_200_cancels_race_with_claims_and_every_message_is_either_canceled
 ) -> None:
     ids = await asyncio.gather(*(accept() for _ in range(200)))
     adapters = provider.adapters(shared_database_url)
-    dispatchers = [Dispatcher(engine, adapters, transport, dispatch_config()) for _ in range(4)]
+    dispatchers = [dispatcher_of(engine, adapters, transport) for _ in range(4)]
     answers: dict[UUID, str] = {}
 
     async def send(dispatcher: Dispatcher) -> None:

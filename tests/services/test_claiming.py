@@ -92,7 +92,7 @@ async def test_a_claim_whose_lease_is_over_is_left_to_the_rescue(
     accept: Accept, engine: Engine, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id = await accept()
-    claims = Claims(engine, lease=timedelta(0))
+    claims = Claims(engine, lease=timedelta(0), poison_crashes=3, worker=lambda: None)
     late = LateCommit(monkeypatch)
     with pytest.raises(StoreUnavailable):
         await claims.take(limit=1)

@@ -15,7 +15,10 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.foreign import storable_outcome
 from app.domain.message import DeliveryGuarantee
 from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, Unknown
-from app.services.dispatch import Assignment, Dispatcher, Result
+from app.services.dispatch import Dispatcher, Result
+from app.services.rescue import Rescue
+from app.services.resolver import Resolver
+from app.services.submitting import Assignment
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from tests.services.conftest import Accept, State
 
@@ -132,14 +135,14 @@ async def test_a_message_in_its_last_second_is_still_worth_a_whole_one(
 
 
 async def test_a_lost_workers_message_is_rescued_and_ends_unconfirmed_without_evidence(
-    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State
+    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State, rescuer: Rescue, resolver: Resolver
 ) -> None:
     message_id = await accept()
     await dispatcher.claim(limit=1)
-    assert await dispatcher.rescue(limit=10) == 0
+    assert await rescuer.take_over(limit=10) == 0
     await end_leases(engine)
-    assert await dispatcher.rescue(limit=10) == 1
-    assert await dispatcher.resolve(limit=10) == 1
+    assert await rescuer.take_over(limit=10) == 1
+    assert await resolver.begin(limit=10) == []
     stored = await state(message_id)
     assert (stored["status"], stored["phases"], stored["queue"]) == ("unconfirmed", ["abandoned"], [])
     assert stored["events"] == [
@@ -148,16 +151,6 @@ async def test_a_lost_workers_message_is_rescued_and_ends_unconfirmed_without_ev
         ("worker", "sending", False, "worker-lost"),
         ("worker", "unconfirmed", True, "no-evidence"),
     ]
-
-
-async def test_rescuers_at_once_rescue_each_message_once(
-    dispatcher: Dispatcher, accept: Accept, engine: Engine
-) -> None:
-    for _ in range(20):
-        await accept()
-    await dispatcher.claim(limit=20)
-    await end_leases(engine)
-    assert sum(await asyncio.gather(*(dispatcher.rescue(limit=20) for _ in range(5)))) == 20
 
 
 @pytest.mark.parametrize(
@@ -172,24 +165,25 @@ async def test_a_zombies_outcome_is_evidence_and_decides_no_retry(
     outcome: SendOutcome,
     status: str,
     phase: str,
+    rescuer: Rescue,
 ) -> None:
     message_id = await accept()
     [assignment] = await dispatcher.claim(limit=1)
     await end_leases(engine)
-    await dispatcher.rescue(limit=1)
+    await rescuer.take_over(limit=1)
     await dispatcher.settle([result(assignment, outcome)])
     stored = await state(message_id)
     assert (stored["status"], stored["phases"]) == (status, [phase])
 
 
 async def test_a_zombie_that_comes_after_the_end_raises_unconfirmed_to_the_truth(
-    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State
+    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State, rescuer: Rescue, resolver: Resolver
 ) -> None:
     message_id = await accept()
     [assignment] = await dispatcher.claim(limit=1)
     await end_leases(engine)
-    await dispatcher.rescue(limit=1)
-    await dispatcher.resolve(limit=1)
+    await rescuer.take_over(limit=1)
+    await resolver.begin(limit=1)
     assert (await state(message_id))["status"] == "unconfirmed"
     await dispatcher.settle([result(assignment, ACCEPTED)])
     stored = await state(message_id)
@@ -197,16 +191,16 @@ async def test_a_zombie_that_comes_after_the_end_raises_unconfirmed_to_the_truth
 
 
 async def test_at_least_once_is_sent_once_more_and_flagged(
-    dispatcher: Dispatcher, accept: Accept, state: State
+    dispatcher: Dispatcher, accept: Accept, state: State, resolver: Resolver
 ) -> None:
     message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     [first] = await dispatcher.claim(limit=1)
     await dispatcher.settle([result(first, UNKNOWN)])
-    await dispatcher.resolve(limit=1)
+    await resolver.begin(limit=1)
     assert (await state(message_id))["possible_duplicate"] is True
     [second] = await dispatcher.claim(limit=1)
     await dispatcher.settle([result(second, UNKNOWN)])
-    await dispatcher.resolve(limit=1)
+    await resolver.begin(limit=1)
     stored = await state(message_id)
     assert (stored["status"], stored["attempts"]) == ("unconfirmed", 2)
     assert await dispatcher.claim(limit=1) == []

@@ -18,6 +18,8 @@ from app.domain.references import AttemptRef
 from app.providers.sandbox import SIGNATURE_HEADER, sign
 from app.services.dispatch import Dispatcher, Result
 from app.services.reports import Reports
+from app.services.rescue import Rescue
+from app.services.resolver import Resolver
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
 from tests.services.conftest import Accept, State
@@ -253,14 +255,21 @@ async def test_a_report_on_an_attempt_that_never_was_changes_nothing(
 
 
 async def test_a_report_ends_the_wait_of_an_unknown_outcome(
-    dispatcher: Dispatcher, accept: Accept, intake: WebhookIntake, reports: Reports, engine: Engine, state: State
+    dispatcher: Dispatcher,
+    accept: Accept,
+    intake: WebhookIntake,
+    reports: Reports,
+    engine: Engine,
+    state: State,
+    rescuer: Rescue,
+    resolver: Resolver,
 ) -> None:
     message_id, attempt, _ = await claimed(dispatcher, accept)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE dispatch_queue SET leased_until = now() - interval '1 second'"))
-    await dispatcher.rescue(limit=1)
+    await rescuer.take_over(limit=1)
     await webhook(intake, status("queued"), attempt)
     await reports.process_receipts(limit=10)
-    assert await dispatcher.resolve(limit=1) == 0
+    assert await resolver.begin(limit=1) == []
     stored = await state(message_id)
     assert (stored["status"], stored["phases"], stored["queue"]) == ("sent", ["accepted"], [])

@@ -15,13 +15,14 @@ from sqlalchemy import text
 from app.bootstrap import build_worker
 from app.domain.delivery_errors import DeliveryError
 from app.domain.provider import Deferred
-from app.services.dispatch import Assignment, Dispatcher
+from app.services.dispatch import Dispatcher
+from app.services.submitting import Assignment, Submitter
 from app.store.engine import Engine
 from app.transport import Transport
 from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.services.test_dispatch import LostCommit
-from tests.support.counting_provider import CountingProvider, counting_provider, dispatch_config
+from tests.support.counting_provider import CountingProvider, counting_provider, dispatch_config, dispatcher_of
 from tests.support.gateway import settings_for
 
 SOON: Final = timedelta(hours=1)
@@ -41,7 +42,7 @@ async def provider() -> AsyncIterator[CountingProvider]:
 @pytest.fixture
 def sending(engine: Engine, transport: Transport, shared_database_url: str, provider: CountingProvider) -> Dispatcher:
     """A dispatcher whose provider takes everything and counts it."""
-    return Dispatcher(engine, provider.adapters(shared_database_url), transport, dispatch_config())
+    return dispatcher_of(engine, provider.adapters(shared_database_url), transport)
 
 
 async def run(engine: Engine, statement: str) -> None:
@@ -164,7 +165,7 @@ async def test_a_machine_whose_clock_is_wrong_judges_by_the_databases(
     async with engine.begin() as connection:
         query = text("UPDATE messages SET expires_at = now() + interval '0.2 seconds' WHERE id = :id")
         await connection.execute(query, {"id": stale})
-    monkeypatch.setattr("app.services.dispatch.datetime", Wrong)
+    monkeypatch.setattr("app.services.submitting.datetime", Wrong)
     assignments = await sending.claim(limit=2)
     await asyncio.sleep(0.21)
     for assignment in assignments:
@@ -188,8 +189,8 @@ async def test_what_is_left_of_a_messages_validity_is_never_overestimated(
 class Stopped(Dispatcher):
     """Stops the whole process between a claim and its sends, as SIGSTOP or a full swap would."""
 
-    async def claim(self, *, limit: int) -> list[Assignment]:
-        claimed = await super().claim(limit=limit)
+    async def claim(self, *, limit: int, alone: bool = False) -> list[Assignment]:
+        claimed = await super().claim(limit=limit, alone=alone)
         if claimed:
             time.sleep(1.1)  # noqa: ASYNC251 - it is the loop that has to stand still
         return claimed
@@ -204,7 +205,8 @@ async def test_a_worker_that_was_stopped_between_claim_and_send_sends_nothing_st
         await connection.execute(query, {"id": stale})
     settings = settings_for(shared_database_url, sandbox=provider.settings)
     context = build_worker(settings)
-    stopped = Stopped(context.engine, provider.adapters(shared_database_url), context.transport, dispatch_config())
+    adapters, times = provider.adapters(shared_database_url), dispatch_config()
+    stopped = Stopped(context.engine, adapters, Submitter(adapters, context.transport, times), times)
     worker = Worker(replace(context, dispatcher=stopped), settings.dispatch)
     running = asyncio.create_task(worker.run())
     await _until_nothing_waits(engine)

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from app.domain.delivery_errors import DeliveryError
 from app.domain.provider import Deferred
-from app.services.dispatch import Dispatcher
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.services.conftest import Accept, State
-from tests.support.counting_provider import CountingProvider, counting_provider, dispatch_config
+from tests.support.counting_provider import CountingProvider, counting_provider, dispatcher_of
 from tests.support.raw_server import hang, serve
 from tests.transport.calls import post, until
 
@@ -28,7 +27,7 @@ async def test_the_validity_is_what_is_left_at_the_send_rounded_down_and_at_leas
 ) -> None:
     await accept(validity_seconds=3600)
     async with counting_provider() as provider:
-        sending = Dispatcher(engine, provider.adapters(shared_database_url), transport, dispatch_config())
+        sending = dispatcher_of(engine, provider.adapters(shared_database_url), transport)
         [assignment] = await sending.claim(limit=1)
         assert assignment.send.validity_seconds <= 3600
         for left in (90.9, 1.9, 0.9):
@@ -43,7 +42,7 @@ async def test_a_message_that_goes_stale_while_it_waits_for_a_connection_expires
     async with counting_provider() as provider, serve(hang) as busy, Transport(max_connections=1) as transport:
         occupying = asyncio.create_task(transport.perform(post(busy.url)))
         await until(lambda: busy.requests)
-        sending = Dispatcher(engine, provider.adapters(shared_database_url), transport, dispatch_config())
+        sending = dispatcher_of(engine, provider.adapters(shared_database_url), transport)
         [assignment] = await sending.claim(limit=1)
         result = await sending.send(replace(assignment, worth_until=time.monotonic() + 0.2))
         occupying.cancel()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.bootstrap import WorkerContext, build_worker
-from app.services.dispatch import Assignment
+from app.services.submitting import Assignment
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from app.worker import Worker
 from tests.services.conftest import Accept, State

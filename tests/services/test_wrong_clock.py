@@ -16,12 +16,13 @@ import pytest
 from sqlalchemy import text
 
 from app.bootstrap import build_adapters, build_worker
-from app.services.dispatch import Dispatcher
+from app.services.liveness import Liveness
+from app.services.rescue import Rescue
 from app.store.engine import Engine
 from app.transport import Transport
 from app.worker import Worker
 from tests.services.conftest import Accept, State
-from tests.support.counting_provider import counting_provider, dispatch_config
+from tests.support.counting_provider import counting_provider, dispatch_config, dispatcher_of
 from tests.support.gateway import settings_for
 
 MINUTES_10: Final = 600
@@ -80,15 +81,16 @@ async def test_a_claim_made_by_a_wrong_clock_holds_as_long_as_its_lease_and_no_l
     await accept()
     adapters = build_adapters(settings_for(shared_database_url))
     config = dispatch_config(lease_seconds=LEASE_SECONDS)
-    one, other = (Dispatcher(engine, adapters, transport, config) for _ in range(2))
+    one, other = (dispatcher_of(engine, adapters, transport, config) for _ in range(2))
     assert len(await one.claim(limit=1)) == 1
     async with engine.connect() as connection:
         left = float(await connection.scalar(text(LEFT)) or 0)
-    early = (await other.rescue(limit=10), await other.claim(limit=10))
+    rescuer = Rescue(engine, adapters, Liveness(engine), config.policy)
+    early = (await rescuer.take_over(limit=10), await other.claim(limit=10))
     await asyncio.sleep(LEASE_SECONDS)
     assert 0 < left <= LEASE_SECONDS, off
     assert early == (0, [])
-    assert await other.rescue(limit=10) == 1
+    assert await rescuer.take_over(limit=10) == 1
 
 
 async def waiting(engine: Engine) -> int:

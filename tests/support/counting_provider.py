@@ -12,9 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.bootstrap import build_adapters
-from app.domain.lifecycle import LifecyclePolicy
-from app.services.dispatch import DispatchConfig
+from app.domain.policy import LifecyclePolicy
+from app.services.dispatch import Dispatcher
+from app.services.submitting import DispatchConfig, Submitter
 from app.services.webhooks import Adapters
+from app.store.engine import Engine
+from app.transport import Transport
 from tests.support.gateway import PUBLIC_URL, SECRET_KEY, WEBHOOK_SECRET, settings_for
 from tests.support.raw_server import RawServer, serve, written
 
@@ -60,3 +63,11 @@ def dispatch_config(*, lease_seconds: float = 30) -> DispatchConfig:
         send_deadline=timedelta(seconds=2),
         policy=LifecyclePolicy(evidence_wait=timedelta(0)),
     )
+
+
+def dispatcher_of(
+    engine: Engine, adapters: Adapters, transport: Transport, config: DispatchConfig | None = None
+) -> Dispatcher:
+    """Make a dispatcher with a submitter of its own."""
+    times = config or dispatch_config()
+    return Dispatcher(engine, adapters, Submitter(adapters, transport, times), times)

@@ -1,0 +1,161 @@
+"""Which question about an attempt of unknown outcome comes next, and when: the cheapest that its provider offers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.domain.evidence import ProviderMessage
+from app.domain.message import AttemptState
+from app.domain.provider import Capabilities, SendRequest
+from app.domain.references import AttemptRef
+from app.domain.status import RANKS
+
+_WINDOW_MARGIN: Final = timedelta(minutes=1)
+"""A resend ends this long before its key does: the provider's clock decides when that is."""
+
+_CLOCKS_APART: Final = timedelta(seconds=60)
+"""How far a provider's clock may be from the database's."""
+
+
+class Inquiry(StrEnum):
+    """One way to learn what became of an attempt."""
+
+    RESEND = "resend"
+    """The same request once more under the same idempotency key: taken before or not, it is taken once."""
+
+    REFERENCE = "reference"
+    """Search the provider's records for our reference."""
+
+    RECIPIENT = "recipient"
+    """Search the provider's records for the same text between the same numbers at that time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InquiryPolicy:
+    """The times that inquiries keep."""
+
+    delays_seconds: tuple[float, ...] = (2, 15, 60, 60, 120, 300)
+    """The wait before each inquiry, as long as none of them tells; after the last one the guarantee decides."""
+
+    send_deadline: timedelta = timedelta(seconds=20)
+    """How long after its start an attempt's request may still be on its way."""
+
+    sightings_apart: timedelta = timedelta(seconds=30)
+    """How long after the first the second look must come that does not find it."""
+
+    resends: int = 4
+    """How many inquiries are resends before searching begins, where a provider offers both."""
+
+    crashes: int = 3
+    """After so many workers that died over it a message is not resent."""
+
+
+def next_inquiry(
+    attempt: AttemptState,
+    capabilities: Capabilities,
+    *,
+    now: datetime,
+    worth_sending: bool,
+    crashes: int,
+    policy: InquiryPolicy,
+) -> Inquiry | None:
+    """Choose how to ask now; None where nothing is left to ask, so that the message's guarantee decides.
+
+    `worth_sending` is whether the message's validity lasts: a resend is a send, and nothing stale is sent.
+    """
+    if attempt.inquiries >= len(policy.delays_seconds):
+        return None
+    search = _search(capabilities)
+    window = capabilities.idempotency_window
+    may_resend = window is not None and attempt.started_at is not None and worth_sending and crashes < policy.crashes
+    if may_resend and window is not None and attempt.started_at is not None:
+        in_window = now < attempt.started_at + window - _WINDOW_MARGIN
+        if in_window and (search is None or attempt.inquiries < policy.resends):
+            return Inquiry.RESEND
+    return search
+
+
+def can_be_asked(capabilities: Capabilities) -> bool:
+    """Whether this provider offers any way to learn what became of an attempt."""
+    return capabilities.idempotency_window is not None or _search(capabilities) is not None
+
+
+def next_look(attempt: AttemptState, *, now: datetime, evidence_wait: timedelta, policy: InquiryPolicy) -> datetime:
+    """Say when to ask next after an inquiry that did not tell, or when the guarantee decides after the last one."""
+    if attempt.inquiries < len(policy.delays_seconds):
+        return now + timedelta(seconds=policy.delays_seconds[attempt.inquiries])
+    return max(now, (attempt.started_at or now) + evidence_wait)
+
+
+def counts_from(attempt: AttemptState, capabilities: Capabilities, policy: InquiryPolicy) -> datetime | None:
+    """Say from when on it counts that the provider's records do not show an attempt; None if nobody knows."""
+    if attempt.started_at is None:
+        return None
+    last_sent_at = attempt.resent_at or attempt.started_at
+    return last_sent_at + policy.send_deadline + capabilities.search_lag
+
+
+class Sighting(StrEnum):
+    """What a search amounts to where it did not find the one message."""
+
+    NOTHING = "nothing"
+    """The records show nothing that could be this attempt."""
+
+    UNCLEAR = "unclear"
+    """They show something that might be, or might not."""
+
+
+def judge(
+    found: Sequence[ProviderMessage],
+    inquiry: Inquiry,
+    ref: AttemptRef,
+    attempt: AttemptState,
+    send: SendRequest,
+    *,
+    bound: Collection[str],
+    policy: InquiryPolicy,
+) -> ProviderMessage | Sighting:
+    """Say which of the messages found is this attempt; `bound` are provider ids that belong to other attempts.
+
+    Our reference proves it. Without one, sender, recipient and text must be the same and the time at which it was
+    taken must fall into the attempt's, and there must be only one such message. A message of that time whose text
+    differs is unclear, not nothing: a provider may have changed the text, and nothing would mean another send.
+    """
+    referred = [message for message in found if message.attempt == ref]
+    if referred:
+        return max(referred, key=lambda message: -1 if message.status is None else RANKS[message.status])
+    if inquiry is Inquiry.REFERENCE:
+        return Sighting.NOTHING
+    free = [m for m in found if m.provider_message_id not in bound and _may_be(m, attempt, send, policy)]
+    match free:
+        case []:
+            return Sighting.NOTHING
+        case [one] if (one.sender, one.body) == (send.sender, send.body) and one.taken_at is not None:
+            return one
+        case _:
+            return Sighting.UNCLEAR
+
+
+def search_span(attempt: AttemptState, policy: InquiryPolicy) -> tuple[datetime, datetime] | None:
+    """Give the span of time in which a provider has taken an attempt, if it has; None if nobody knows."""
+    if attempt.started_at is None:
+        return None
+    latest = attempt.resent_at or attempt.started_at
+    return attempt.started_at - _CLOCKS_APART, latest + policy.send_deadline + _CLOCKS_APART
+
+
+def _may_be(message: ProviderMessage, attempt: AttemptState, send: SendRequest, policy: InquiryPolicy) -> bool:
+    if message.attempt is not None or message.recipient not in {None, send.recipient}:
+        return False
+    span = search_span(attempt, policy)
+    return span is None or message.taken_at is None or span[0] <= message.taken_at <= span[1]
+
+
+def _search(capabilities: Capabilities) -> Inquiry | None:
+    if capabilities.reference_search:
+        return Inquiry.REFERENCE
+    return Inquiry.RECIPIENT if capabilities.recipient_search else None

@@ -1,0 +1,79 @@
+"""Who of the workers lives: this one shows that it does, and sees soon that another does not."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from app.store.engine import Engine, StoreUnavailable, transaction
+from app.store.workers import hold_lock, new_worker, suspects, uptime_seconds
+from app.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_SWEEPS_APART: Final = 0.5
+"""How many seconds a lock must have been seen free before its worker counts as dead."""
+
+_QUIET_SECONDS: Final = 10.0
+"""So long after Postgres began, or after this worker lost it, only leases decide: every lock was freed at once."""
+
+
+class Liveness:
+    """One worker's number and lock, and its eye on the others.
+
+    Behind a pooler that does not keep sessions, locks say nothing: `enabled` is then to be false, and leases decide.
+    """
+
+    def __init__(self, engine: Engine, *, enabled: bool = True) -> None:
+        """Take the store."""
+        self._engine = engine
+        self._enabled = enabled
+        self._worker: int | None = None
+        self._is_held = False
+        self._seen_free: dict[int, float] = {}
+        self._quiet_until = 0.0
+
+    @property
+    def worker(self) -> int | None:
+        """This worker's number; None while it does not hold its lock, so that nobody takes it for dead."""
+        return self._worker if self._is_held else None
+
+    async def hold(self) -> None:
+        """Hold this worker's lock until cancelled; raises `StoreUnavailable` when it is lost, to be called again."""
+        if not self._enabled:
+            return
+        try:
+            if self._worker is None:
+                self._worker = await new_worker(self._engine)
+            await hold_lock(self._engine, self._worker, self._held)
+        except StoreUnavailable:
+            self.lost_database()
+            raise
+        finally:
+            self._is_held = False
+
+    def lost_database(self) -> None:
+        """Note that Postgres was away: for a while only leases decide."""
+        self._quiet_until = time.monotonic() + _QUIET_SECONDS
+        self._seen_free = {}
+
+    async def dead(self) -> frozenset[int]:
+        """Name the workers whose lock was free in two looks; to be called about twice a second.
+
+        Raises `StoreUnavailable`. One that is named wrongly is only fenced: what it sends is settled as evidence.
+        """
+        if not self._enabled:
+            return frozenset()
+        async with transaction(self._engine) as connection:
+            free = await suspects(connection)
+            if free and await uptime_seconds(connection) < _QUIET_SECONDS:
+                self.lost_database()
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return frozenset()
+        self._seen_free = {worker: self._seen_free.get(worker, now) for worker in free}
+        return frozenset(worker for worker, since in self._seen_free.items() if now - since >= _SWEEPS_APART)
+
+    async def _held(self) -> None:
+        self._is_held = True
+        _log.info("lock held", worker=self._worker)

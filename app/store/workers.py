@@ -1,0 +1,69 @@
+"""Which workers live: each holds a session's advisory lock on a number of its own, which Postgres frees when it dies.
+
+A lock that is free is no proof by itself: a restart or a failover of Postgres frees all of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy import text
+
+from app.store.engine import Autocommit, Connection, Engine
+
+_LOCK_CLASS: Final = 0x5357_4B52
+"""The first half of the locks' keys, so that they are no other program's."""
+
+_PROBE_SECONDS: Final = 5
+
+_SUSPECTS: Final = text(
+    """
+    SELECT DISTINCT q.worker FROM dispatch_queue AS q
+    WHERE q.leased_until IS NOT NULL AND q.worker IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = q.worker AND l.objsubid = 2 AND l.granted
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+    """
+)
+_UPTIME: Final = text("SELECT extract(epoch FROM now() - pg_postmaster_start_time())")
+
+
+async def new_worker(engine: Engine) -> int:
+    """Take a number that no worker had before, or none for two thousand million starts."""
+    async with Autocommit(engine).connect() as connection:
+        number: int = await connection.scalar(text("SELECT nextval('workers')"))
+    return number
+
+
+async def hold_lock(engine: Engine, worker: int, held: Callable[[], Awaitable[None]]) -> None:
+    """Hold a worker's lock until cancelled; `held` is awaited once it is had.
+
+    Raises `StoreUnavailable` when the connection is lost; the caller calls again.
+    """
+    async with Autocommit(engine).connect() as connection:
+        try:
+            await connection.execute(text("SELECT pg_advisory_lock(:class, :worker)"), _key(worker))
+            await held()
+            while True:
+                await asyncio.sleep(_PROBE_SECONDS)
+                await connection.execute(text("SELECT 1"))
+        finally:
+            # The pool would hand the connection on with the lock still held.
+            await connection.invalidate()
+
+
+async def suspects(connection: Connection) -> set[int]:
+    """Name the workers that have claims and hold no lock."""
+    return set((await connection.execute(_SUSPECTS, {"class": _LOCK_CLASS})).scalars())
+
+
+async def uptime_seconds(connection: Connection) -> float:
+    """Tell for how long Postgres has been running."""
+    return float(await connection.scalar(_UPTIME) or 0)
+
+
+def _key(worker: int) -> dict[str, int]:
+    return {"class": _LOCK_CLASS, "worker": worker}
