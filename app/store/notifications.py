@@ -19,6 +19,9 @@ _PAUSE_SECONDS: Final = 0.05
 _PROBE_SECONDS: Final = 5
 """How often the listening connection is tried, since a dead socket says nothing."""
 
+_ANSWER_SECONDS: Final = 2
+"""How long such a try may take, which asks for nothing."""
+
 
 class Notifier:
     """Wakes the listeners of one channel: the first call at once, then at most once in 50 ms.
@@ -72,7 +75,8 @@ async def listen(engine: Engine, channels: Sequence[str], wake: Callable[[str], 
             try:
                 while True:
                     await asyncio.sleep(_PROBE_SECONDS)
-                    await connection.execute(text("SELECT 1"))
+                    async with asyncio.timeout(_ANSWER_SECONDS):
+                        await connection.execute(text("SELECT 1"))
             finally:
                 await connection.invalidate()
     # The listener is the driver's own, which raises its own errors where the pool hands out a dead connection.

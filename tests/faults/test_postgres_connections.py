@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.store.engine import Engine
 from tests.conftest import FULL
-from tests.support.batches import Planned, mixed, ordinary, shortfalls, shortfalls_after_kills
+from tests.support.batches import Planned, ordinary, shortfalls, shortfalls_after_kills
 from tests.support.chaos_proxy import ChaosProxy
 from tests.support.gateway import Tenant
 from tests.support.invariants import Run, violations
@@ -67,13 +67,13 @@ async def end_backends(engine: Engine, load: Load, batch: list[Planned], *, each
 async def test_connections_that_are_ended_at_random_lose_nothing_and_double_nothing(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
-    batch = mixed(600 if FULL else 100)
+    batch = ordinary(400 if FULL else 100)
     with Fleet(own_database_url, tmp_path) as fleet:
         fleet.start("sandbox", "api", "worker")
         fleet.wait_until_ready()
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         async with asyncio.TaskGroup() as group:
-            group.create_task(load.send(batch, over_seconds=10 if FULL else 2))
+            group.create_task(load.send(batch, over_seconds=7 if FULL else 2))
             ending = group.create_task(end_backends(engine, load, batch, each_seconds=0.2))
         run = await settled(engine, fleet, load, batch)
         await is_clean(run, batch, load, fleet)
@@ -134,7 +134,7 @@ _AT_EACH_EVENT: Final = (
 async def test_transactions_that_lose_against_others_are_made_again(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
-    batch = mixed(200 if FULL else 60)
+    batch = ordinary(200 if FULL else 60)
     async with engine.begin() as connection:
         await connection.exec_driver_sql(_REFUSE_AT_RANDOM)
         await connection.exec_driver_sql(_AT_EACH_EVENT)
@@ -142,7 +142,7 @@ async def test_transactions_that_lose_against_others_are_made_again(
         fleet.start("sandbox", "api", "worker")
         fleet.wait_until_ready()
         load = Load(api_url=fleet.api_url, credentials=shop.test)
-        await load.send(batch, over_seconds=4)
+        await load.send(batch, over_seconds=3)
         run = await settled(engine, fleet, load, batch)
         await is_clean(run, batch, load, fleet)
     assert shortfalls_after_kills(run, batch) == []

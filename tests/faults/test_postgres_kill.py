@@ -14,7 +14,7 @@ import pytest
 
 from app.store.engine import Engine, create_engine
 from tests.conftest import FULL
-from tests.support.batches import Planned, mixed, shortfalls_after_kills
+from tests.support.batches import Planned, ordinary, shortfalls_after_kills
 from tests.support.invariants import Run, violations
 from tests.support.load import Load
 from tests.support.observation import count, settled
@@ -76,14 +76,14 @@ def test_a_postgres_that_ends_under_load_costs_time_and_nothing_else(
     postgres: OwnPostgres, tmp_path: Path, by: signal.Signals, times: int
 ) -> None:
     database = postgres.database()
-    batch = mixed(300 if FULL else 150)
+    batch = ordinary(250 if FULL else 100)
     ends = times if FULL else 1
     gaps: list[tuple[float, float]] = []
     with Fleet(database.url, tmp_path) as fleet, ThreadPoolExecutor(1) as threads:
         fleet.start("sandbox", "api", "worker")
         fleet.wait_until_ready()
         load = Load(api_url=fleet.api_url, credentials=database.shop.test)
-        sending = threads.submit(asyncio.run, load.send(batch, over_seconds=8 if FULL else 4))
+        sending = threads.submit(asyncio.run, load.send(batch, over_seconds=5 if FULL else 2))
         for number in range(1, ends + 1):
             wait_for(load, acknowledged=len(batch) * number // (2 * ends))
             refused = load.statuses()[503]

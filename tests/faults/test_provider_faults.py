@@ -65,7 +65,7 @@ async def test_answers_that_tell_nothing_double_nothing_and_every_acknowledged_r
     ):
         load = Load(api_url=fleet.api_url, credentials=shop.test, asked_twice=0.1)
         run = await run_against(
-            provider, fleet, engine, load, messages=400 if FULL else 100, over_seconds=6 if FULL else 1
+            provider, fleet, engine, load, messages=300 if FULL else 100, over_seconds=4 if FULL else 1
         )
         complaints = fleet.complaints()
     assert violations(run) == []
@@ -104,7 +104,7 @@ async def test_reports_that_come_before_the_answer_are_not_lost(
         Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
     ):
         load = Load(api_url=fleet.api_url, credentials=shop.test)
-        run = await run_against(provider, fleet, engine, load, messages=300 if FULL else 60, over_seconds=2)
+        run = await run_against(provider, fleet, engine, load, messages=100 if FULL else 60, over_seconds=1)
         complaints = fleet.complaints()
     assert violations(run) == []
     assert len(run.webhooks) == 3 * len(run.messages)

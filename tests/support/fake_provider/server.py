@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import threading
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
@@ -76,8 +77,12 @@ class FakeProvider:
         questions: Script | None = None,
         seed: int = 0,
         drip_seconds: float = 1.0,
+        latency_seconds: tuple[float, float] = (0, 0),
     ) -> None:
-        """Take how requests to send are treated, and how `questions` are: fetches and searches."""
+        """Take how requests to send are treated, and how `questions` are: fetches and searches.
+
+        `latency_seconds` lie between a message's being taken and the answer, whatever that is.
+        """
         self.log = SendLog()
         self.script = script or always(Conduct.PROPER)
         self.questions = questions or always(Conduct.PROPER)
@@ -86,6 +91,8 @@ class FakeProvider:
         self._powers = powers or Powers()
         self._seed = seed
         self._drip_seconds = drip_seconds
+        self._latency_seconds = latency_seconds
+        self._chance = random.Random(seed)  # noqa: S311 - a seeded generator, so that a run can be repeated
         self._messages: dict[str, _Kept] = {}
         self._keys: dict[str, _Kept] = {}
         self._requests: Counter[str] = Counter()
@@ -187,6 +194,7 @@ class FakeProvider:
             await self._reporter.report(Subject(id=kept.id, message=message, reference=reference, url=url))
         if conduct is Conduct.HELD:
             await self._let_go.wait()
+        await asyncio.sleep(self._chance.uniform(*self._latency_seconds))
         proper = b"" if kept is None else document(202, {"id": kept.id, "status": "queued"})
         await answer(conduct, proper, line, drip_seconds=self._drip_seconds)
 

@@ -40,7 +40,7 @@ Post = Callable[..., Any]
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(auth=("sandbox", API_SECRET), timeout=1, trust_env=False) as made:
+    async with httpx.AsyncClient(auth=("sandbox", API_SECRET), timeout=0.4, trust_env=False) as made:
         yield made
 
 
