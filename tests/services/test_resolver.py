@@ -1,0 +1,137 @@
+"""Finding out what became of unknown sends, over real HTTP from a provider that misbehaves and can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from pydantic import SecretStr
+
+from app.domain.inquiry import InquiryPolicy
+from app.domain.message import DeliveryGuarantee
+from app.domain.policy import LifecyclePolicy
+from app.domain.provider import Capabilities
+from app.providers.sandbox import Config
+from app.services.dispatch import Dispatcher
+from app.services.records import ProviderRecords
+from app.services.resolver import Resolver
+from app.services.submitting import Submitter
+from app.store.engine import Engine
+from app.transport import Transport
+from tests.services.conftest import Accept, State
+from tests.support.counting_provider import dispatch_config
+from tests.support.fake_provider.conduct import Conduct, always, at_first
+from tests.support.fake_provider.server import API_SECRET, FakeProvider
+from tests.support.gateway import WEBHOOK_SECRET
+from tests.support.searchable_provider import SearchableAdapter
+
+SOON: Final = timedelta(seconds=0)
+KEY: Final = Capabilities(idempotency_window=timedelta(hours=24))
+REFERENCE: Final = Capabilities(reference_search=True, search_lag=SOON)
+RECIPIENT: Final = Capabilities(recipient_search=True, search_lag=SOON)
+ALL: Final = (KEY, REFERENCE, RECIPIENT)
+NAMES: Final = ("key", "reference", "recipient")
+
+Pair = tuple[Dispatcher, Resolver]
+Make = Callable[[Capabilities], Pair]
+
+
+@pytest.fixture
+def provider() -> Iterator[FakeProvider]:
+    with FakeProvider() as running:
+        yield running
+
+
+@pytest.fixture
+def make(engine: Engine, transport: Transport, provider: FakeProvider) -> Make:
+    """Make a dispatcher and a resolver whose provider offers these ways to be asked, without waits."""
+    inquiry = InquiryPolicy(delays_seconds=(0,) * 6, send_deadline=SOON, sightings_apart=SOON)
+    policy = LifecyclePolicy(evidence_wait=SOON, inquiry=inquiry)
+    config = replace(dispatch_config(), policy=policy)
+    account = Config(
+        url=provider.url,
+        api_key="sandbox",
+        api_secret=SecretStr(API_SECRET),
+        webhook_secret=SecretStr(WEBHOOK_SECRET),
+    )
+
+    def made(capabilities: Capabilities) -> Pair:
+        adapters = {"sandbox": SearchableAdapter(account, capabilities)}
+        submitter, records = Submitter(adapters, transport, config), ProviderRecords(adapters, transport)
+        dispatcher = Dispatcher(engine, adapters, submitter, config)
+        return dispatcher, Resolver(engine, adapters, submitter, records, config)
+
+    return made
+
+
+async def send(dispatcher: Dispatcher) -> None:
+    """Send everything that is due, once."""
+    claimed = await dispatcher.claim(limit=10)
+    await dispatcher.settle(await asyncio.gather(*map(dispatcher.send, claimed)))
+
+
+@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+async def test_a_message_that_was_taken_without_a_word_is_found_and_not_sent_again(
+    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+) -> None:
+    dispatcher, resolver = make(capabilities)
+    provider.script = at_first(Conduct.CUT)
+    message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    await send(dispatcher)
+    assert (await state(message_id))["status"] == "sending"
+    assert await resolver.run(limit=10) == 1
+    stored = await state(message_id)
+    assert (stored["status"], stored["phases"], stored["queue"]) == ("sent", ["accepted"], [])
+    assert provider.log.taken() == {str(message_id): 1}
+
+
+@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+async def test_a_message_that_was_never_taken_is_sent_once_whatever_its_guarantee(
+    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+) -> None:
+    dispatcher, resolver = make(capabilities)
+    provider.script = at_first(Conduct.LOST)
+    message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_MOST_ONCE)
+    await send(dispatcher)
+    async with asyncio.timeout(10):
+        while (await state(message_id))["status"] != "sent":
+            await resolver.run(limit=10)
+            await send(dispatcher)
+    stored = await state(message_id)
+    assert stored["possible_duplicate"] is False
+    assert provider.log.taken() == {str(message_id): 1}
+
+
+@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+async def test_a_provider_that_never_answers_leaves_it_to_the_guarantee(
+    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+) -> None:
+    dispatcher, resolver = make(capabilities)
+    provider.script = provider.questions = always(Conduct.ERROR_500)
+    message_id = await accept()
+    await send(dispatcher)
+    async with asyncio.timeout(10):
+        while (await state(message_id))["status"] == "sending":
+            await resolver.run(limit=10)
+    stored = await state(message_id)
+    assert (stored["status"], stored["phases"]) == ("unconfirmed", ["abandoned"])
+    assert [reason for *_, reason in stored["events"]].count("no-answer") == 6
+    assert provider.log.taken() == {str(message_id): 1}
+
+
+async def test_two_equal_texts_at_one_time_prove_nothing_by_their_numbers(
+    make: Make, provider: FakeProvider, accept: Accept, state: State
+) -> None:
+    dispatcher, resolver = make(RECIPIENT)
+    provider.script = at_first(Conduct.CUT)
+    twins = [await accept(), await accept()]
+    await send(dispatcher)
+    async with asyncio.timeout(10):
+        while "sending" in [(await state(twin))["status"] for twin in twins]:
+            await resolver.run(limit=10)
+    assert [(await state(twin))["status"] for twin in twins] == ["unconfirmed", "unconfirmed"]
+    assert provider.log.taken() == {str(twin): 1 for twin in twins}
