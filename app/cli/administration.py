@@ -1,4 +1,4 @@
-"""`gateway accounts`, `keys` and `senders`."""
+"""`gateway accounts`, `keys`, `senders` and `messages`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -14,6 +15,7 @@ from app.bootstrap import build_administration, build_engine
 from app.cli.tables import print_table
 from app.domain.credentials import KeyMode, Scope
 from app.services.administration import SENDING_SCOPES, Administration, AdministrationError, NewKey
+from app.services.redriving import NotRedrivable
 from app.settings import load_settings
 
 _T = TypeVar("_T")
@@ -34,7 +36,9 @@ def register(cli: typer.Typer) -> None:
     senders = typer.Typer(help="Senders: the numbers and names that accounts send from.", no_args_is_help=True)
     senders.command(name="add")(add_sender)
     senders.command(name="list")(list_senders)
-    for name, group in (("accounts", accounts), ("keys", keys), ("senders", senders)):
+    messages = typer.Typer(help="Messages that an operator has to look after.", no_args_is_help=True)
+    messages.command(name="redrive")(redrive)
+    for name, group in (("accounts", accounts), ("keys", keys), ("senders", senders), ("messages", messages)):
         cli.add_typer(group, name=name)
 
 
@@ -113,6 +117,15 @@ def list_senders(account: MaybeAccount = None) -> None:
         ("address", "type", "provider", "segments/s", "account id"),
         [(s.address, s.number_type, s.provider, str(s.rate), str(s.account_id)) for s in rows],
     )
+
+
+def redrive(message_id: Annotated[UUID, typer.Argument(help="Of a message that was set aside as poison.")]) -> None:
+    """Send a message on its way again that was set aside because workers died over it."""
+    try:
+        _do(lambda admin: admin.redrive(message_id))
+    except NotRedrivable as error:
+        raise AdministrationError(*error.args) from error
+    print("queued")
 
 
 def _do(use: Callable[[Administration], Awaitable[_T]]) -> _T:

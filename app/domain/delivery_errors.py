@@ -143,7 +143,7 @@ CATALOGUE: dict[DeliveryError, DeliveryErrorFacts] = {
     DeliveryError.POISON: _entry(
         Fault.GATEWAY,
         "The gateway's own workers died several times while they had this message, so it was set aside.",
-        "Operators: read the workers' logs for its id, and redrive it once the cause is mended.",
+        "Operators: read the workers' logs for its id; once mended, `gateway messages redrive <id>`.",
     ),
     DeliveryError.EXPIRED: _entry(
         Fault.GATEWAY,

@@ -1,4 +1,4 @@
-"""What operators do: accounts, keys and senders."""
+"""What operators do: accounts, keys and senders, and messages that were set aside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from app.domain.credentials import Credentials, KeyMode, Scope, hash_secret
 from app.domain.sender import SenderRefused, SenderType, check_sender
 from app.services.identity import new_id, new_key
+from app.services.redriving import redrive_message
 from app.store.accounts import (
     Account,
     ApiKey,
@@ -59,6 +61,10 @@ class Administration:
         """Take the engine and the names of the configured provider accounts."""
         self._engine = engine
         self._providers = providers
+
+    async def redrive(self, message_id: UUID) -> None:
+        """Send a message that was set aside on its way again; raises `NotRedrivable`."""
+        await redrive_message(self._engine, message_id)
 
     async def create_account(self, name: str) -> Account:
         """Create an account; raises `AdministrationError` if the name is taken, or none."""

@@ -54,7 +54,10 @@ class Liveness:
 
     def lost_database(self) -> None:
         """Note that Postgres was away: for a while only leases decide."""
-        self._quiet_until = time.monotonic() + _QUIET_SECONDS
+        self._be_quiet(_QUIET_SECONDS)
+
+    def _be_quiet(self, seconds: float) -> None:
+        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
         self._seen_free = {}
 
     async def dead(self) -> frozenset[int]:
@@ -66,8 +69,8 @@ class Liveness:
             return frozenset()
         async with transaction(self._engine) as connection:
             free = await suspects(connection)
-            if free and await uptime_seconds(connection) < _QUIET_SECONDS:
-                self.lost_database()
+            if free and (young := _QUIET_SECONDS - await uptime_seconds(connection)) > 0:
+                self._be_quiet(young)
         now = time.monotonic()
         if now < self._quiet_until:
             return frozenset()

@@ -98,6 +98,16 @@ _SENT_OUT: Final = text(
 _OWN: Final = text(
     f"SELECT {_STATE}, m.test FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id FOR UPDATE"  # noqa: S608 - constants of this module
 )
+_ANY: Final = text(f"SELECT {_STATE} FROM messages AS m WHERE m.id = :id FOR UPDATE")  # noqa: S608 - constants of this module
+_QUEUE_ALONE: Final = text(
+    """
+    INSERT INTO dispatch_queue (message_id, account_id, lane, work)
+    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), 'send_alone'
+    FROM messages AS m
+    LEFT JOIN senders AS s ON NOT m.test AND s.account_id = m.account_id AND s.address = m.sender
+    WHERE m.id = :id
+    """
+)
 _LEASE: Final = text("SELECT leased_until FROM dispatch_queue WHERE message_id = :id FOR UPDATE")
 
 
@@ -186,6 +196,17 @@ async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID
     # A statement of its own, for it must see the row as it is once the message is locked.
     leased_until = await connection.scalar(_LEASE, {"id": message_id})
     return OwnMessage(state=_message(row), test=row.test, leased=leased_until is not None)
+
+
+async def lock_message(connection: Connection, message_id: UUID) -> tuple[MessageState, datetime] | None:
+    """Lock one message of any account and give the database's time with it; None if there is none."""
+    row = (await connection.execute(_ANY, {"id": message_id})).one_or_none()
+    return None if row is None else (_message(row), row.now)
+
+
+async def queue_alone(connection: Connection, message_id: UUID) -> None:
+    """Put a message that had left the queue back into it, to go out by itself."""
+    await connection.execute(_QUEUE_ALONE, {"id": message_id})
 
 
 async def lock_unresolved(connection: Connection, *, limit: int) -> list[Unresolved]:
