@@ -12,6 +12,7 @@ from app.api.problems import STATUSES
 from app.domain.credentials import KeyMode, new_credentials
 from app.domain.errors import TITLES, ErrorCode
 from app.store.engine import Engine
+from app.store.schema import known_revisions
 from tests.support.gateway import api_client
 
 
@@ -28,7 +29,7 @@ async def test_readiness_says_what_is_missing(client: httpx.AsyncClient, engine:
         await connection.execute(text("INSERT INTO alembic_version VALUES ('ffff')"))
     newer = await client.get("/readyz")
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": known_revisions()[0]})
     assert newer.status_code == 200
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "gateway migrate" in answer.json()["detail"]
