@@ -71,9 +71,23 @@ async def setting(operator: Engine, name: str, value: str) -> AsyncIterator[None
     before = await value_of(operator, name)
     await alter(f"SET {name} = '{value}'", value)
     try:
+        if name == "synchronous_standby_names":
+            await until_commits_wait(operator)
         yield
     finally:
         await alter(f"RESET {name}", before)
+
+
+async def until_commits_wait(operator: Engine) -> None:
+    """Commit until a commit waits: sessions know the setting before the checkpointer has told them to wait."""
+    async with asyncio.timeout(10):
+        while True:
+            probing = asyncio.create_task(write_by_itself(operator))
+            while not probing.done():
+                if await _canceled(operator):
+                    await asyncio.gather(probing, return_exceptions=True)
+                    return
+                await asyncio.sleep(0.01)
 
 
 async def value_of(operator: Engine, name: str) -> str:
