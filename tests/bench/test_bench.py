@@ -51,6 +51,7 @@ def test_webhooks_are_measured_beside_accepts(servers: Servers, capsys: pytest.C
     assert [line.split()[1] for line in lines if line.startswith("1 ")] == ["accept", "webhook"]
 
 
+@pytest.mark.soak
 def test_dispatch_is_measured_beside_the_bare_loop(servers: Servers, capsys: pytest.CaptureFixture[str]) -> None:
     smallest = ["--rounds", "1", "--seconds", "0.4", "--warm-up-seconds", "0", "--concurrency", "64"]
     dispatch.run(servers, dispatch.arguments().parse_args([*smallest, "--markdown"]))
