@@ -245,7 +245,7 @@ def _policy(dispatch: DispatchSettings) -> LifecyclePolicy:
         retry=RetryPolicy(delays_seconds=dispatch.retry_delays_seconds, max_tries=dispatch.max_tries),
         inquiry=InquiryPolicy(
             delays_seconds=dispatch.inquiry_delays_seconds,
-            send_deadline=timedelta(seconds=dispatch.send_deadline_seconds),
+            on_its_way=timedelta(seconds=dispatch.lease_seconds),
             sightings_apart=timedelta(seconds=dispatch.sightings_apart_seconds),
             crashes=dispatch.poison_crashes,
         ),

@@ -41,8 +41,9 @@ class InquiryPolicy:
     delays_seconds: tuple[float, ...] = (2, 15, 60, 60, 120, 300)
     """The wait before each inquiry, as long as none of them tells; after the last one the guarantee decides."""
 
-    send_deadline: timedelta = timedelta(seconds=20)
-    """How long after its start an attempt's request may still be on its way."""
+    on_its_way: timedelta = timedelta(seconds=45)
+    """How long after its intent was written an attempt's request may still be on its way: as long as the lease, for
+    a worker may come to it late, and begins it as long as a whole call still ends within the lease."""
 
     sightings_apart: timedelta = timedelta(seconds=30)
     """How long after the first the second look must come that does not find it."""
@@ -96,7 +97,7 @@ def counts_from(attempt: AttemptState, capabilities: Capabilities, policy: Inqui
     if attempt.started_at is None:
         return None
     last_sent_at = attempt.resent_at or attempt.started_at
-    return last_sent_at + policy.send_deadline + capabilities.search_lag
+    return last_sent_at + policy.on_its_way + capabilities.search_lag
 
 
 class Sighting(StrEnum):
@@ -145,7 +146,7 @@ def search_span(attempt: AttemptState, policy: InquiryPolicy) -> tuple[datetime,
     if attempt.started_at is None:
         return None
     latest = attempt.resent_at or attempt.started_at
-    return attempt.started_at - _CLOCKS_APART, latest + policy.send_deadline + _CLOCKS_APART
+    return attempt.started_at - _CLOCKS_APART, latest + policy.on_its_way + _CLOCKS_APART
 
 
 def _may_be(message: ProviderMessage, attempt: AttemptState, send: SendRequest, policy: InquiryPolicy) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from app.domain.evidence import ProviderMessage
-from app.domain.inquiry import Inquiry, InquiryPolicy, Sighting, judge, next_inquiry
+from app.domain.inquiry import Inquiry, InquiryPolicy, Sighting, judge, next_inquiry, search_span
 from app.domain.message import AttemptPhase, AttemptState
 from app.domain.provider import Capabilities, SendRequest
 from app.domain.references import AttemptRef
@@ -103,6 +103,12 @@ def test_one_equal_text_at_that_time_is_it() -> None:
 )
 def test_records_that_cannot_be_it_are_nothing(others: tuple[ProviderMessage, ...]) -> None:
     assert judged(Inquiry.RECIPIENT, *others) is Sighting.NOTHING
+
+
+def test_a_request_that_left_at_the_end_of_its_lease_is_searched_for_by_a_clock_that_is_a_minute_off() -> None:
+    span = search_span(ATTEMPT, POLICY)
+    assert span == (NOW - timedelta(seconds=60), NOW + timedelta(seconds=45 + 60))
+    assert judged(Inquiry.RECIPIENT, late := replace(SEEN, taken_at=NOW + timedelta(seconds=104))) == late
 
 
 def test_a_record_that_belongs_to_another_attempt_is_nothing() -> None:

@@ -24,7 +24,7 @@ from tests.domain.lives import ACCEPTED, DEFERRED, NOW, POLICY, QUEUED, REJECTED
 
 SEARCHED: Final = Capabilities(reference_search=True)
 FETCHED: Final = Capabilities(reference_search=True, fetch=True)
-CONCLUSIVE: Final = NOW + timedelta(seconds=80)
+CONCLUSIVE: Final = NOW + timedelta(seconds=105)
 
 
 def unknown() -> tuple[MessageState, AttemptState]:
@@ -141,7 +141,7 @@ def test_what_is_sent_stays_in_the_queue_where_its_provider_can_be_asked_later()
 
 
 def test_absence_proves_nothing_while_the_request_may_be_on_its_way_or_the_records_lag() -> None:
-    change = looked(*unknown(), seconds=79)
+    change = looked(*unknown(), seconds=104)
     assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.NOT_FOUND)
     assert change.attempt is not None
     assert change.attempt.absent_since is None
@@ -149,13 +149,13 @@ def test_absence_proves_nothing_while_the_request_may_be_on_its_way_or_the_recor
 
 def test_absence_counts_when_it_is_seen_twice_some_time_apart() -> None:
     message, attempt = unknown()
-    first = looked(message, attempt, seconds=80)
+    first = looked(message, attempt, seconds=105)
     assert first.queue == Requeue(work=Work.RESOLVE, due_at=CONCLUSIVE + timedelta(seconds=30))
     message, attempt = after(first, message)
     assert attempt.absent_since == CONCLUSIVE
-    early = looked(message, attempt, seconds=100)
+    early = looked(message, attempt, seconds=134)
     assert (early.status, early.queue) == (MessageStatus.SENDING, first.queue)
-    second = looked(message, attempt, seconds=110)
+    second = looked(message, attempt, seconds=135)
     assert (second.status, second.event.reason) == (MessageStatus.QUEUED, EventReason.PROVEN_NOT_SENT)
     assert second.attempt is not None
     assert second.attempt.phase is AttemptPhase.NOT_SENT
@@ -163,7 +163,7 @@ def test_absence_counts_when_it_is_seen_twice_some_time_apart() -> None:
 
 def test_a_resend_begins_the_wait_for_absence_anew() -> None:
     message, attempt = unknown()
-    change = looked(message, replace(attempt, resent_at=NOW + timedelta(seconds=60)), seconds=100)
+    change = looked(message, replace(attempt, resent_at=NOW + timedelta(seconds=60)), seconds=164)
     assert change.attempt is not None
     assert change.attempt.absent_since is None
 

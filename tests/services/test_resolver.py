@@ -49,7 +49,7 @@ def provider() -> Iterator[FakeProvider]:
 @pytest.fixture
 def make(engine: Engine, transport: Transport, provider: FakeProvider) -> Make:
     """Make a dispatcher and a resolver whose provider offers these ways to be asked, without waits."""
-    inquiry = InquiryPolicy(delays_seconds=(0,) * 6, send_deadline=SOON, sightings_apart=SOON)
+    inquiry = InquiryPolicy(delays_seconds=(0,) * 6, on_its_way=SOON, sightings_apart=SOON)
     policy = LifecyclePolicy(evidence_wait=SOON, inquiry=inquiry)
     config = replace(dispatch_config(), policy=policy)
     account = Config(
