@@ -123,8 +123,9 @@ def judge(
     """Say which of the messages found is this attempt; `bound` are provider ids that belong to other attempts.
 
     Our reference proves it. Without one, sender, recipient and text must be the same and the time at which it was
-    taken must fall into the attempt's, and there must be only one such message. A message of that time whose text
-    differs is unclear, not nothing: a provider may have changed the text, and nothing would mean another send.
+    taken must fall into the attempt's, and there must be only one such message; others beside it are other messages.
+    Where all that is there differs, it is unclear, not nothing: a provider may have changed the text, and nothing
+    would mean another send.
     """
     referred = [message for message in found if message.attempt == ref]
     if referred:
@@ -132,13 +133,10 @@ def judge(
     if inquiry is Inquiry.REFERENCE:
         return Sighting.NOTHING
     free = [m for m in found if m.provider_message_id not in bound and _may_be(m, attempt, send, policy)]
-    match free:
-        case []:
-            return Sighting.NOTHING
-        case [one] if (one.sender, one.body) == (send.sender, send.body) and one.taken_at is not None:
-            return one
-        case _:
-            return Sighting.UNCLEAR
+    equal = [m for m in free if (m.sender, m.body) == (send.sender, send.body) and m.taken_at is not None]
+    if len(equal) == 1:
+        return equal[0]
+    return Sighting.UNCLEAR if free else Sighting.NOTHING
 
 
 def search_span(attempt: AttemptState, policy: InquiryPolicy) -> tuple[datetime, datetime] | None:

@@ -105,6 +105,11 @@ def test_records_that_cannot_be_it_are_nothing(others: tuple[ProviderMessage, ..
     assert judged(Inquiry.RECIPIENT, *others) is Sighting.NOTHING
 
 
+def test_another_text_to_the_same_recipient_takes_nothing_from_the_one_that_is_equal() -> None:
+    other = replace(SEEN, provider_message_id="p-2", body="Goodbye")
+    assert judged(Inquiry.RECIPIENT, other, SEEN) == SEEN
+
+
 def test_a_request_that_left_at_the_end_of_its_lease_is_searched_for_by_a_clock_that_is_a_minute_off() -> None:
     span = search_span(ATTEMPT, POLICY)
     assert span == (NOW - timedelta(seconds=60), NOW + timedelta(seconds=45 + 60))
