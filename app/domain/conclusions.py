@@ -11,13 +11,21 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.inquiry import can_be_asked
 from app.domain.message import AttemptPhase, AttemptState, MessageState
 from app.domain.policy import LifecyclePolicy
-from app.domain.provider import Accepted, Capabilities, Deferred, ProviderFailure
+from app.domain.provider import Accepted, Capabilities, Deferred, ProviderFailure, Rejected
 from app.domain.routing import GiveUp, RetryAt, next_step
 from app.domain.status import MessageStatus
 from app.domain.transitions import command, noted, raise_to, with_failure, with_words
 
 NOTHING_OFFERED: Final = Capabilities()
 """A provider that cannot be asked; reports are all that it says."""
+
+_OF_THE_ACCOUNT: Final = frozenset({DeliveryError.PROVIDER_CREDENTIALS, DeliveryError.PROVIDER_BALANCE})
+"""Refusals that may be given before a provider looks at the key, and so say nothing of another request under it."""
+
+
+def refuses_each(outcome: Rejected) -> bool:
+    """Whether a refusal tells of every request under the same idempotency key, and not of one alone."""
+    return outcome.failure.error not in _OF_THE_ACCOUNT
 
 
 def sending_work(crashes: int) -> Work:

@@ -29,6 +29,7 @@ from app.domain.conclusions import (
     await_evidence,
     honest,
     not_sent,
+    refuses_each,
     rejected,
     sending_work,
 )
@@ -101,14 +102,14 @@ def settle(
     match outcome:
         case Accepted():
             return accepted(message, attempt, outcome, now=now, capabilities=capabilities, policy=policy)
-        case Rejected(failure=failure):
+        case Rejected(failure=failure) if _tells(attempt, outcome):
             return rejected(message, attempt, failure)
         case Deferred() if fenced or message.status is not MessageStatus.SENDING:
             return _deferred_late(message, attempt, outcome, now=now)
         case Deferred():
             retry = NotSent(outcome=outcome, tries=tries, crashes=crashes, pause=pause)
             return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
-        case Unknown(failure=failure):
+        case Rejected(failure=failure) | Unknown(failure=failure):
             return _not_known(
                 message, attempt, failure, fenced=fenced, now=now, capabilities=capabilities, policy=policy
             )
@@ -204,10 +205,16 @@ def _deferred_late(message: MessageState, attempt: AttemptState, outcome: Deferr
     return with_failure(replace(change, queue=queue), outcome.failure)
 
 
+def _tells(attempt: AttemptState, outcome: Rejected | Deferred) -> bool:
+    """Whether the first request's outcome tells of the whole attempt: a resend may have been taken where it was not."""
+    return attempt.resent_at is None or (isinstance(outcome, Rejected) and refuses_each(outcome))
+
+
 def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome) -> Change:
     """Keep what an outcome says of an attempt that is already closed; it decides nothing any more."""
     given_up = message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate
-    if given_up and isinstance(outcome, Rejected | Deferred):
+    in_doubt = given_up and attempt.phase is AttemptPhase.ABANDONED
+    if in_doubt and isinstance(outcome, Rejected | Deferred) and _tells(attempt, outcome):
         # Nobody could tell; now somebody can.
         return rejected(message, attempt, outcome.failure)
     if not isinstance(outcome, Accepted):

@@ -18,6 +18,7 @@ from app.domain.conclusions import (
     after_acceptance,
     await_evidence,
     not_sent,
+    refuses_each,
     rejected,
     sending_work,
 )
@@ -39,9 +40,6 @@ from app.domain.provider import (
 )
 from app.domain.status import MessageStatus
 from app.domain.transitions import command, noted, with_failure
-
-_OF_THE_ACCOUNT: Final = frozenset({DeliveryError.PROVIDER_CREDENTIALS, DeliveryError.PROVIDER_BALANCE})
-"""Refusals that may be given before a provider looks at the key, and so say nothing of the first request."""
 
 _ABSENT: Final = Deferred(
     failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="not-in-its-records")
@@ -113,7 +111,7 @@ def resent(
     match outcome:
         case Accepted():
             return accepted(message, attempt, outcome, now=now, capabilities=capabilities, policy=policy)
-        case Rejected(failure=failure) if failure.error not in _OF_THE_ACCOUNT and attempt.phase.is_open:
+        case Rejected(failure=failure) if refuses_each(outcome) and attempt.phase.is_open:
             return rejected(message, attempt, failure)
         case Rejected(failure=failure) | Deferred(failure=failure) | Unknown(failure=failure):
             asked_to_wait = outcome.retry_after_seconds if isinstance(outcome, Deferred) else None
