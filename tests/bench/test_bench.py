@@ -32,6 +32,7 @@ def curve_of(lines: list[str]) -> list[float]:
     return [float(found[1]) for line in lines if (found := re.fullmatch(r"[0-9]+ +([0-9.]+) +[0-9.]+", line))]
 
 
+@pytest.mark.soak
 def test_accepts_are_measured_beside_pgbench(servers: Servers, capsys: pytest.CaptureFixture[str]) -> None:
     accept.run(servers, accept.arguments().parse_args([*SMALLEST, "--idempotency-keys", "with", "--markdown"]))
     lines = capsys.readouterr().out.splitlines()
@@ -71,6 +72,7 @@ def test_a_slow_provider_lone_messages_and_a_backlog_are_measured_too(
     assert told == ["dispatch_ratio_slow", "lone", "backlog_ratio", "dispatch_ratio"]
 
 
+@pytest.mark.soak
 def test_memory_is_sampled_from_the_start_to_the_last_request(
     servers: Servers, capsys: pytest.CaptureFixture[str]
 ) -> None:
