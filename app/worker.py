@@ -242,7 +242,10 @@ class Worker:
         async def conclude() -> None:
             await self._context.resolver.conclude(question, answer)
 
-        await self._keep(conclude)
+        try:
+            await self._keep(conclude)
+        except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
+            _log.exception("inquiry not concluded", message_id=str(question.assignment.attempt.message_id))
         self._wake_dispatch.set()
 
     async def _keep_house(self) -> None:

@@ -14,8 +14,8 @@ from app.domain.provider import Capabilities, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.status import RANKS
 
-_WINDOW_MARGIN: Final = timedelta(minutes=1)
-"""A resend ends this long before its key does: the provider's clock decides when that is."""
+_WINDOW_MARGIN: Final = timedelta(seconds=15)
+"""The last resend has arrived this long before its key ends: the provider's clock decides when that is."""
 
 _CLOCKS_APART: Final = timedelta(seconds=60)
 """How far a provider's clock may be from the database's."""
@@ -74,7 +74,7 @@ def next_inquiry(
     window = capabilities.idempotency_window
     may_resend = window is not None and attempt.started_at is not None and worth_sending and crashes < policy.crashes
     if may_resend and window is not None and attempt.started_at is not None:
-        in_window = now < attempt.started_at + window - _WINDOW_MARGIN
+        in_window = now < attempt.started_at + window - policy.on_its_way - _WINDOW_MARGIN
         if in_window and (search is None or attempt.inquiries < policy.resends):
             return Inquiry.RESEND
     return search

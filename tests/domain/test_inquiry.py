@@ -69,6 +69,18 @@ def test_nothing_is_resent_once_it_is_stale_or_its_key_has_run_out_or_it_kills_w
     assert asked(BOTH, worth_sending=False) is Inquiry.REFERENCE
 
 
+@pytest.mark.parametrize(("lease_seconds", "last_seconds"), [(45, 60), (120, 135)])
+def test_a_resend_that_leaves_as_its_lease_ends_still_finds_its_key(lease_seconds: int, last_seconds: int) -> None:
+    policy = InquiryPolicy(on_its_way=timedelta(seconds=lease_seconds))
+    ends_at = NOW + timedelta(hours=24) - timedelta(seconds=last_seconds)
+
+    def asked_at(now: datetime) -> Inquiry | None:
+        return next_inquiry(ATTEMPT, KEY, now=now, worth_sending=True, crashes=0, policy=policy)
+
+    assert asked_at(ends_at - timedelta(seconds=1)) is Inquiry.RESEND
+    assert asked_at(ends_at) is None
+
+
 def test_a_provider_that_answers_no_resend_is_searched_where_it_can_be() -> None:
     assert asked(BOTH, replace(ATTEMPT, inquiries=4)) is Inquiry.REFERENCE
 
