@@ -1,0 +1,195 @@
+"""What must be true of every run, however it went: its records in, findings out, a sentence each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from app.domain.change import EventReason
+from app.domain.delivery_errors import DeliveryError
+from app.domain.message import DeliveryGuarantee, MessageState
+from app.domain.status import FINAL, RANKS, MessageStatus
+from tests.simulation.database import Database, Meaning
+from tests.simulation.provider import Provider
+from tests.simulation.scenario import Kind, Scenario, Text
+from tests.simulation.store import Line
+from tests.simulation.timeline import moment
+
+_AT_REST: Final = FINAL | {MessageStatus.SENT}
+_TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
+_NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that has come to rest."""
+
+    scenario: Scenario
+    database: Database
+    provider: Provider
+
+
+def findings(run: Finished) -> list[str]:
+    """List what is wrong; an empty list is a clean run."""
+    taken = Counter(copy.ref.message_id for copy in run.provider.copies)
+    found = list(_twins(run, taken))
+    for text in run.scenario.texts:
+        message = run.database.store.messages.get(text.state.id)
+        if message is None:
+            found.append(f"message {text.state.id.int}: lost")
+            continue
+        sentences = [*_rest(run, message), *_bounds(run, message), *_stale(run, text), *_reported(run, text, message)]
+        if not text.twin:
+            sentences += [*_copies(run, text, message, taken[message.id]), *_honest(run, text, message)]
+        found += [f"message {message.id.int}: {sentence}" for sentence in sentences]
+    return found
+
+
+def _rest(run: Finished, message: MessageState) -> Iterator[str]:
+    """It is final, or with the provider, and nobody has anything left to do."""
+    if message.status not in _AT_REST:
+        yield f"still {message.status}"
+    if message.id in run.database.store.queue:
+        yield "still in the queue"
+
+
+def _copies(run: Finished, text: Text, message: MessageState, taken: int) -> Iterator[str]:
+    """The provider took it as often as its guarantee and its status allow."""
+    if taken > 1:
+        yield from _excess(run, text, message, taken)
+    if message.status in _TAKEN and not taken:
+        yield f"{message.status}, but not taken"
+    heard = any(run.database.heard[message.id, number] for number in range(1, message.attempts + 1))
+    unheard = message.status is MessageStatus.CANCELED or not heard
+    if message.status in _NOT_TAKEN and taken and unheard and not message.possible_duplicate:
+        yield f"{message.status}, but taken"
+
+
+def _excess(run: Finished, text: Text, message: MessageState, taken: int) -> Iterator[str]:
+    if message.delivery_guarantee is DeliveryGuarantee.AT_MOST_ONCE:
+        yield f"taken {taken} times under at_most_once"
+    elif taken > 2:
+        yield f"taken {taken} times"
+    elif not message.possible_duplicate:
+        yield "taken twice, and not flagged"
+    if run.scenario.kind.can_be_asked:
+        first = min(copy.ref.number for copy in run.provider.copies if copy.ref.message_id == message.id)
+        yield from (f"taken twice, although {why}" for why in _not_excused(run, text, message.id, first))
+
+
+def _honest(run: Finished, text: Text, message: MessageState) -> Iterator[str]:
+    """It is said to be unconfirmed only where nobody could tell."""
+    if message.status is not MessageStatus.UNCONFIRMED or not run.scenario.kind.can_be_asked:
+        return
+    doubtful = [line.event.attempt for line in _lines(run, message.id) if _gave_up(line)]
+    if not doubtful or doubtful[0] is None:
+        yield "unconfirmed without ever having been in doubt"
+    else:
+        yield from (f"unconfirmed, although {why}" for why in _not_excused(run, text, message.id, doubtful[0]))
+
+
+def _gave_up(line: Line) -> bool:
+    return line.event.reason is EventReason.NO_EVIDENCE
+
+
+def _not_excused(run: Finished, text: Text, message_id: UUID, number: int) -> Iterator[str]:
+    """Say why an attempt should have been cleared up: it was told, or it was asked about too little."""
+    given_up = [line.at for line in _lines(run, message_id) if _gave_up(line) and line.event.attempt == number]
+    if not given_up:
+        yield f"nothing was in doubt about attempt {number}"
+        return
+    asked = run.database.asked[message_id, number]
+    in_time = [each.meant for each in asked if each.meant_at is not None and each.meant_at <= given_up[0]]
+    if Meaning.TOLD in in_time:
+        yield f"the provider told about attempt {number}"
+        return
+    if _cannot_be_resent(run, text, message_id, number, given_up[0]):
+        return
+    if len(asked) < len(run.scenario.policy.inquiry.delays_seconds):
+        yield f"only {len(asked)} questions were asked about attempt {number}"
+    elif in_time.count(Meaning.ABSENT) == len(asked):
+        yield f"every question about attempt {number} was answered"
+
+
+def _cannot_be_resent(run: Finished, text: Text, message_id: UUID, number: int, at: datetime) -> bool:
+    """Whether the one way to ask was closed: a resend beyond its key, its validity or its crashes."""
+    if run.scenario.kind is not Kind.KEY:
+        return False
+    started_at = run.database.store.attempts[message_id][number].started_at
+    window = run.scenario.capabilities.idempotency_window
+    assert started_at is not None
+    assert window is not None
+    crashes = sum(line.event.reason is EventReason.WORKER_LOST for line in _lines(run, message_id))
+    is_spent = at >= started_at + window - run.scenario.spent_early
+    return is_spent or at >= moment(text.expires_at) or crashes >= run.scenario.policy.poison_crashes
+
+
+def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
+    """Attempts and questions have an end, and each attempt is begun once."""
+    lines = _lines(run, message.id)
+    events = [line.event for line in lines]
+    begun = [event.attempt for event in events if event.applied and event.status is MessageStatus.SENDING]
+    if begun != list(range(1, message.attempts + 1)):
+        yield f"has {message.attempts} attempts, but begins {begun}"
+    free = sum(
+        event.reason in {EventReason.GIVEN_BACK, EventReason.NO_EVIDENCE}
+        or (event.reason is EventReason.RETRY and event.error in {None, DeliveryError.RATE_LIMITED})
+        for event in events
+    )
+    lives = 1 + sum(event.reason is EventReason.REDRIVEN for event in events)
+    most = lives * run.scenario.policy.retry.max_tries
+    if message.attempts > most + free:
+        yield f"{message.attempts} attempts, and at most {most} + {free} are due"
+    asked = max((attempt.inquiries for attempt in run.database.store.attempts[message.id].values()), default=0)
+    if asked > len(run.scenario.policy.inquiry.delays_seconds):
+        yield f"asked about {asked} times"
+
+
+def _stale(run: Finished, text: Text) -> Iterator[str]:
+    """Nothing leaves, and nothing is begun, once it is not worth sending."""
+    for request in run.provider.requests:
+        if request.ref.message_id == text.state.id and request.left_at >= text.expires_at:
+            yield f"sent at {request.left_at:.3f}, after it expired"
+    for line in _lines(run, text.state.id):
+        begins = line.event.applied and line.event.status is MessageStatus.SENDING
+        if (begins or line.event.reason is EventReason.ASKED_AGAIN) and line.at >= text.state.expires_at:
+            yield "begun after it expired"
+
+
+def _reported(run: Finished, text: Text, message: MessageState) -> Iterator[str]:
+    """Where its provider spoke of its live attempt, the highest word counts, in whichever order they came."""
+    heard = run.database.heard
+    live = heard[message.id, message.attempts]
+    older = [said for number in range(1, message.attempts) for said in heard[message.id, number]]
+    if message.status is MessageStatus.UNDELIVERED and message.status not in live:
+        yield "undelivered, but nobody said so of its live attempt"
+    if message.status is MessageStatus.DELIVERED and message.status not in {*live, *older}:
+        yield "delivered, but nobody said so"
+    counting = [*live, *(said for said in older if said is MessageStatus.DELIVERED)]
+    if not counting or message.status is MessageStatus.CANCELED or text.twin:
+        return
+    highest = max(counting, key=RANKS.__getitem__)
+    if message.status is not highest:
+        yield f"{message.status}, but reported as {highest}"
+
+
+def _twins(run: Finished, taken: Counter[UUID]) -> Iterator[str]:
+    """Equal texts to one recipient can be taken for each other; together they are still not too many."""
+    groups: dict[tuple[str, str], list[UUID]] = {}
+    for text in run.scenario.texts:
+        if text.twin:
+            groups.setdefault((text.recipient, text.body), []).append(text.state.id)
+    for members in groups.values():
+        messages = [run.database.store.messages[member] for member in members]
+        most = sum(2 if each.possible_duplicate else 1 for each in messages)
+        copies = sum(taken[member] for member in members)
+        if copies > most:
+            yield f"twins: {copies} copies of {most}"
+
+
+def _lines(run: Finished, message_id: UUID) -> list[Line]:
+    return run.database.store.history[message_id]
