@@ -1,6 +1,6 @@
-"""The upstream APIs: one module each, found by looking, so that adding a provider edits no list.
+"""The upstream APIs: one module or package each, found by looking, so that adding a provider edits no list.
 
-Every module of this package holds one class named `Adapter`, whose `name` is the module's name.
+Each holds one class named `Adapter`, whose `name` is the module's name.
 """
 
 from __future__ import annotations

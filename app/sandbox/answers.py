@@ -9,7 +9,7 @@ from fastapi import Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from app.providers.sandbox import ERRORS
+from app.providers.sandbox import ERRORS, KEY_OF_ANOTHER, NO_SUCH_MESSAGE
 from app.sandbox.network import Network, Taken
 from app.sandbox.script import Answer, Refusal
 from app.sandbox.submissions import Submission
@@ -17,6 +17,13 @@ from app.sandbox.submissions import Submission
 SERVER_ERROR: Final = {
     "error": {"code": 5000, "message": "Something broke. Your message may or may not be on its way."}
 }
+EXPLANATIONS: Final = {
+    **{code: error.facts.explanation for code, error in ERRORS.items()},
+    KEY_OF_ANOTHER: "This idempotency key came with another message before.",
+    NO_SUCH_MESSAGE: "There is no message of this id.",
+}
+"""The text of each error document, by its code."""
+
 PROXY_PAGE: Final = "<!doctype html><title>Welcome</title><h1>This page was not written by the API</h1>"
 
 
@@ -24,7 +31,7 @@ def refusal_answer(refusal: Refusal) -> Response:
     """Write the error document of a refusal."""
     wait = refusal.retry_after_seconds
     return JSONResponse(
-        {"error": {"code": refusal.code, "message": ERRORS[refusal.code].facts.explanation}},
+        {"error": {"code": refusal.code, "message": EXPLANATIONS[refusal.code]}},
         status_code=refusal.status,
         headers={} if wait is None else {"retry-after": str(wait)},
     )

@@ -12,14 +12,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 
+from app.providers.sandbox import NO_SUCH_MESSAGE
 from app.sandbox.answers import refusal_answer, taken_answer
 from app.sandbox.config import SandboxConfig
 from app.sandbox.network import Network
 from app.sandbox.page import page
+from app.sandbox.records import RecordsQuery, page_of, record_of
 from app.sandbox.script import Refusal
 from app.sandbox.shapes import (
     Duplicate,
@@ -33,6 +36,7 @@ from app.sandbox.shapes import (
 from app.sandbox.webhooks import WebhookPoster
 from app.transport import Transport
 
+NO_SUCH: Final = Refusal(status=404, code=NO_SUCH_MESSAGE)
 UNREADABLE: Final = Refusal(status=400, code=1005)
 WRONG_CREDENTIALS: Final = Refusal(status=401, code=2001)
 MOST_BODY_BYTES: Final = 65_536
@@ -91,14 +95,30 @@ async def handset(to: str | None = None) -> str | None:
     return None if to is None else "+" + to.lstrip("+ ")
 
 
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 Handset = Annotated[str | None, Depends(handset)]
 
 
 @router.post("/v1/messages", dependencies=[Depends(authenticate)], status_code=202)
-async def submit(network: CurrentNetwork, body: MessageBody) -> Response:
+async def submit(network: CurrentNetwork, body: MessageBody, idempotency_key: IdempotencyKey = None) -> Response:
     """Take or refuse one message."""
-    outcome = await network.submit(body.message())
+    outcome = await network.submit(body.message(idempotency_key))
     return refusal_answer(outcome) if isinstance(outcome, Refusal) else taken_answer(outcome, network)
+
+
+@router.get("/v1/messages/{message_id}", dependencies=[Depends(authenticate)])
+async def message(network: CurrentNetwork, message_id: str) -> Response:
+    """Show one message."""
+    submission = network.submissions.taken_as(message_id)
+    if submission is None:
+        return refusal_answer(NO_SUCH)
+    return Response(orjson.dumps(record_of(submission, datetime.now(UTC))), media_type="application/json")
+
+
+@router.get("/v1/messages", dependencies=[Depends(authenticate)])
+async def messages(network: CurrentNetwork, query: Annotated[RecordsQuery, Query()]) -> Response:
+    """Show one page of messages, the oldest first."""
+    return Response(page_of(query, network.submissions, datetime.now(UTC)), media_type="application/json")
 
 
 @router.get("/sandbox/inbox")

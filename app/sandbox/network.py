@@ -10,18 +10,21 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final
 from uuid import uuid4
 
+from app.providers.sandbox import KEY_OF_ANOTHER
 from app.sandbox.carriers import carrier_of, journey_of
 from app.sandbox.config import SandboxConfig
 from app.sandbox.magic import script_for
-from app.sandbox.script import Answer, Refusal, Report, Script, arrival_of, delay_of
-from app.sandbox.submissions import Submission, Submissions
+from app.sandbox.script import Answer, Refusal, Report, Script, delay_of, end_of
+from app.sandbox.submissions import Fate, Submission, Submissions
 from app.sandbox.webhooks import WebhookPoster, status_body
 
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 NO_SUCH_NUMBER: Final = Refusal(status=400, code=1001)
+KEY_OF_ANOTHER_MESSAGE: Final = Refusal(status=422, code=KEY_OF_ANOTHER)
 TOO_BUSY: Final = Refusal(status=429, code=2901, retry_after_seconds=1)
 
 EARLY_SECONDS: Final = 5.0
@@ -38,6 +41,15 @@ class NewMessage:
     reference: str | None
     status_callback_url: str | None = field(repr=False)
     validity_seconds: int | None
+    idempotency_key: str | None = None
+
+    def repeats(self, first: Submission) -> bool:
+        """Whether this is the same message once more; its validity may have run down meanwhile."""
+        return (
+            (self.sender, self.recipient, self.body) == (first.sender, first.recipient, first.body)
+            and self.reference == first.reference
+            and self.status_callback_url == first.status_callback_url
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +72,21 @@ class Network:
 
         self._poster = poster
         self._playing: set[asyncio.Task[None]] = set()
+        self._numbers = count(1)
 
     async def submit(self, message: NewMessage) -> Taken | Refusal:
         """Take a message or refuse it; returns once the answer is due."""
+        first = None if message.idempotency_key is None else self.submissions.taken_under(message.idempotency_key)
+        if first is not None:
+            # Whatever the first one was answered: the script's fault is in its answer, not in the message.
+            return Taken(submission=first, answer=Answer.ACCEPTED) if message.repeats(first) else KEY_OF_ANOTHER_MESSAGE
         if not E164.fullmatch(message.recipient):
             return NO_SUCH_NUMBER
         script = script_for(message.recipient)
         submission = self._submission(message, script)
         refusal = self._refusal(submission, script)
         if refusal is not None:
-            answer = str(refusal.status)
-            self.submissions.keep(replace(submission, taken=False, answer=answer, arrives_at=None))
+            self.submissions.keep(replace(submission, taken=False, answer=str(refusal.status)))
             return refusal
         self.submissions.keep(submission)
         await self._start(submission, script)
@@ -87,9 +103,11 @@ class Network:
     def _submission(self, message: NewMessage, script: Script) -> Submission:
         now, message_id = datetime.now(UTC), f"sbx_{uuid4().hex}"
         carrier = carrier_of(message.recipient)
-        arrival = arrival_of(script, journey_of(message_id, carrier))
+        journey, pace = journey_of(message_id, carrier), self.config.pace
         return Submission(
             id=message_id,
+            number=next(self._numbers),
+            idempotency_key=message.idempotency_key,
             reference=message.reference,
             sender=message.sender,
             recipient=message.recipient,
@@ -100,7 +118,12 @@ class Network:
             carrier=carrier,
             answer=script.answer,
             taken=True,
-            arrives_at=None if arrival is None else now + timedelta(seconds=arrival * self.config.pace),
+            fate=Fate(
+                handed_over_at=now + timedelta(seconds=journey.handover * pace),
+                ends_at=now + timedelta(seconds=end_of(script, journey) * pace),
+                end=script.end.word,
+                error_code=script.end.code,
+            ),
         )
 
     def _refusal(self, submission: Submission, script: Script) -> Refusal | None:

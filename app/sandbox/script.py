@@ -19,6 +19,10 @@ class Word(StrEnum):
     FAILED = "failed"
 
 
+FINAL: Final = frozenset({Word.DELIVERED, Word.UNDELIVERED, Word.FAILED})
+"""Words after which nothing more becomes of a message."""
+
+
 class Answer(StrEnum):
     """How a submission is answered once it was taken."""
 
@@ -83,6 +87,11 @@ class Script:
     arrives: bool = True
     """Whether the handset receives the text, reported or not."""
 
+    @property
+    def end(self) -> Report:
+        """What truly becomes of the message once it is taken, whatever is reported, and in whichever order."""
+        return self.reports[-1] if self.reports and not self.arrives else DELIVERED
+
 
 ORDINARY: Final = Script()
 """Any number that is not magic: taken, handed over, delivered."""
@@ -103,14 +112,12 @@ def delay_of(report: Report, journey: Journey) -> float:
     return _hop_seconds(report.hop, journey) + report.wait_seconds
 
 
-def arrival_of(script: Script, journey: Journey) -> float | None:
-    """Give the seconds from the taking to the handset, at pace 1; None where it never arrives."""
-    if not script.arrives:
-        return None
+def end_of(script: Script, journey: Journey) -> float:
+    """Give the seconds from the taking to the handset, or to the carrier giving up, at pace 1."""
     elapsed = 0.0
     for report in script.reports:
         elapsed += _hop_seconds(report.hop, journey)
-        if report.word is Word.DELIVERED:
+        if report.word is script.end.word:
             return elapsed
     return journey.handover + journey.handset
 

@@ -31,7 +31,7 @@ class MessageBody(BaseModel):
     status_callback_url: Annotated[str, Field(max_length=2000), AfterValidator(_checked_url)] | None = None
     validity_seconds: Annotated[int, Field(ge=1, le=14 * 86_400)] | None = None
 
-    def message(self) -> NewMessage:
+    def message(self, idempotency_key: str | None) -> NewMessage:
         """Give it in the network's terms."""
         return NewMessage(
             sender=self.sender,
@@ -40,6 +40,7 @@ class MessageBody(BaseModel):
             reference=self.reference,
             status_callback_url=self.status_callback_url,
             validity_seconds=self.validity_seconds,
+            idempotency_key=idempotency_key,
         )
 
 

@@ -9,14 +9,16 @@ import orjson
 
 from app.domain.http import HttpRequest, HttpResponse
 from app.providers.sandbox import SIGNATURE_HEADER, sign
+from app.sandbox.billing import price_of
 from app.sandbox.config import SandboxConfig
-from app.sandbox.script import Report
+from app.sandbox.script import FINAL, Report
 from app.sandbox.submissions import Submission
 from app.transport import Transport
 
 
 def status_body(submission: Submission, report: Report, *, now: datetime) -> bytes:
-    """Write one status webhook."""
+    """Write one status webhook; the figures of the bill are in it once nothing more becomes of the message."""
+    final = report.word in FINAL
     return orjson.dumps(
         {
             "type": "message.status",
@@ -25,6 +27,8 @@ def status_body(submission: Submission, report: Report, *, now: datetime) -> byt
             "status": report.word,
             "error_code": report.code,
             "timestamp": now,
+            "segments": submission.segments if final else None,
+            "price": price_of(submission.segments) if final else None,
         }
     )
 

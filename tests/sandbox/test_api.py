@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -16,9 +16,8 @@ from app.domain.http import HttpRequest, HttpResponse, TransportFailure
 from app.domain.provider import Accepted, Deferred, Rejected, Unknown
 from app.providers.sandbox import Adapter, Config
 from app.sandbox.magic import MAGIC_NUMBERS
-from tests.sandbox.world import CONFIG, World, a_receiver, a_world, attempt, until
+from tests.sandbox.world import CONFIG, MESSAGE, World, a_receiver, a_world, attempt, until
 
-MESSAGE = UUID("0190f3a2-7d11-7cc3-98c4-dc0c0c07398f")
 AUTHORIZATION = "Basic a2V5OnNlY3JldA=="
 """`key:secret`"""
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.sandbox.carriers import LATENCIES, Carrier, Journey, carrier_of, journey_of
 from app.sandbox.magic import script_for
-from app.sandbox.script import arrival_of
+from app.sandbox.script import end_of
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,18 @@ def test_a_message_always_takes_the_same_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipient", "seconds"),
+    ("recipient", "seconds", "word"),
     [
-        ("+12025550123", 0.3),
-        ("+15005550010", None),
-        ("+15005550020", None),
-        ("+15005550050", 0.3),
-        ("+15005550051", 0.3),
-        ("+15005550053", 0.2),
-        ("+15005550055", 0.3),
+        ("+12025550123", 0.3, "delivered"),
+        ("+15005550020", 0.3, "undelivered"),
+        ("+15005550026", 0.3, "failed"),
+        ("+15005550050", 0.3, "delivered"),
+        ("+15005550051", 0.3, "delivered"),
+        ("+15005550053", 0.2, "delivered"),
+        ("+15005550055", 0.3, "delivered"),
     ],
 )
-def test_a_text_arrives_when_its_journey_ends_whatever_is_reported(recipient: str, seconds: float | None) -> None:
-    assert arrival_of(script_for(recipient), Journey(handover=0.1, handset=0.2)) == pytest.approx(seconds)
+def test_a_message_ends_when_its_journey_does_whatever_is_reported(recipient: str, seconds: float, word: str) -> None:
+    script = script_for(recipient)
+    assert end_of(script, Journey(handover=0.1, handset=0.2)) == pytest.approx(seconds)
+    assert script.end.word == word

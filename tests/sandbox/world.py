@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,12 +18,13 @@ from starlette.types import Receive, Scope, Send
 from app.domain.http import HttpRequest, HttpResponse, TransportFailure, WebhookRequest
 from app.domain.provider import SendContext, SendOutcome, SendRequest, StatusReport
 from app.domain.references import AttemptRef
-from app.providers.sandbox import Adapter, Config
+from app.providers.sandbox import Adapter, Config, Evidence
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.transport import Transport
 
 CONFIG = SandboxConfig(api_key="key", api_secret="secret", webhook_secret="whsec", pace=0.1)
+MESSAGE = UUID("0190f3a2-7d11-7cc3-98c4-dc0c0c07398f")
 
 
 @dataclass(kw_only=True)
@@ -68,14 +69,29 @@ class World:
     client: Transport
     server: SandboxServer
 
-    async def send(self, recipient: str, *, body: str = "hello", attempt: AttemptRef | None = None) -> Sent:
+    def using(self, evidence: Evidence) -> World:
+        """The same, with an adapter that uses this evidence and reads the records."""
+        config = self.adapter.config.model_copy(update={"evidence": evidence, "records": True})
+        return replace(self, adapter=Adapter(config))
+
+    async def send(
+        self, recipient: str, *, body: str = "hello", attempt: AttemptRef | None = None, validity_seconds: int = 600
+    ) -> Sent:
         """Send one message as the gateway does."""
         attempt = attempt or AttemptRef(message_id=uuid4(), number=1)
         status_url = f"{self.receiver.url}/webhooks/{attempt}"
-        message = SendRequest(sender="+12025550100", recipient=recipient, body=body, segments=1, validity_seconds=600)
+        message = SendRequest(
+            sender="+12025550100", recipient=recipient, body=body, segments=1, validity_seconds=validity_seconds
+        )
         context = SendContext(attempt=attempt, now=datetime.now(UTC), status_url=status_url, nonce="nonce")
         answer = await self.client.perform(self.adapter.build_send(message, context))
         return Sent(attempt=attempt, status_url=status_url, answer=answer, adapter=self.adapter)
+
+    async def ask(self, request: HttpRequest) -> HttpResponse:
+        """Perform one of the adapter's questions."""
+        answer = await self.client.perform(request)
+        assert isinstance(answer, HttpResponse)
+        return answer
 
     async def call(self, method: str, path: str) -> HttpResponse:
         """Use one of the tester's routes."""

@@ -1,8 +1,9 @@
 """The sandbox: the pretend carrier network that comes with the gateway (`gateway sandbox`).
 
-API: `app/sandbox/api.py`; its numbers that misbehave on purpose: `app/sandbox/magic.py`.
+API: `app/sandbox/api.py` and `records.py`; its numbers that misbehave on purpose: `app/sandbox/magic.py`.
 Settings: `url` is the sandbox's base URL (`http://127.0.0.1:8081`); `api_key` and `api_secret` go into Basic
-authentication; `webhook_secret` signs what it posts to us. The webhook URL travels with each message.
+authentication; `webhook_secret` signs what it posts to us. The webhook URL travels with each message. `evidence` says
+by what an unknown outcome is resolved (`tables.py`); `records` lets messages be fetched and listed.
 
 Send: `POST {url}/v1/messages` with JSON `{from, to, body, reference, status_callback_url, validity_seconds}`; 202 with
 `{id, status}`. Errors are `{"error": {"code": <number>, "message": …}}`.
@@ -12,29 +13,37 @@ Send: `POST {url}/v1/messages` with JSON `{from, to, body, reference, status_cal
 - Any other 4xx with the error document above is a refusal. A 4xx *without* it was written by something between us and
   the sandbox, which may have passed the message on before it gave up: the outcome is unknown.
 - A 2xx without an id, a redirect and every other 5xx leave the outcome unknown, whatever their body says.
+- With an `Idempotency-Key` header a message is taken once: whoever comes with the key again is answered with the first
+  one's id. A refusal is not kept under the key. The key with another message is 422 with code 1006, which says nothing
+  of the first. The validity may differ, for it runs down.
+
+Records: `GET {url}/v1/messages/{id}` shows one message, 404 with code 4001 says that there is none. `GET
+{url}/v1/messages` lists by `reference`, `from`, `to`, `since` and `until` (ISO 8601 with a zone, `until` left out), at
+most `limit` a page and fewer if they are long; `next_page` goes into `page`. `{id, reference, from, to, body, status,
+error_code, created_at, segments, price: {amount, currency}}`. What was refused is not in them.
 
 Webhooks are signed: `sandbox-signature: t=<unix seconds>,v1=<hex>`, where v1 is HMAC-SHA256 under the webhook secret
 over `<t>.<url>.` and the raw body. More than one v1 may stand there while the secret rotates. A signature counts for
-300 seconds before and after its time.
+300 seconds before and after its time. The last one of a message has its `segments` and `price`.
 """
 
 from __future__ import annotations
 
 import base64
-import hmac
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError
 
 from app.domain.delivery_errors import DeliveryError
+from app.domain.evidence import FetchAnswer, SearchAnswer, SearchQuery
 from app.domain.http import HttpRequest, HttpResponse, WebhookRequest
 from app.domain.provider import (
     Accepted,
-    Capabilities,
+    AskContext,
     Deferred,
     Documents,
     InboundSms,
@@ -45,7 +54,6 @@ from app.domain.provider import (
     SendContext,
     SendOutcome,
     SendRequest,
-    SignatureInvalid,
     StatusReport,
     Unknown,
     WebhookUnreadable,
@@ -53,48 +61,30 @@ from app.domain.provider import (
 from app.domain.references import AttemptRef
 from app.domain.retry_after import read_retry_after
 from app.domain.status import MessageStatus
+from app.providers.sandbox import records
+from app.providers.sandbox.documents import delivery_error, error_code, load, read_price, read_segments
+from app.providers.sandbox.signature import SIGNATURE_HEADER, sign, verify
+from app.providers.sandbox.tables import (
+    CAPABILITIES,
+    ERRORS,
+    KEY_OF_ANOTHER,
+    NO_SUCH_MESSAGE,
+    NOT_TAKEN,
+    REFUSALS,
+    STATUSES,
+    Evidence,
+)
 
-STATUSES: Final[Mapping[str, MessageStatus]] = {
-    "queued": MessageStatus.QUEUED,
-    "sending": MessageStatus.SENDING,
-    "sent": MessageStatus.SENT,
-    "delivered": MessageStatus.DELIVERED,
-    "undelivered": MessageStatus.UNDELIVERED,
-    "failed": MessageStatus.FAILED,
-}
-
-ERRORS: Final[Mapping[int, DeliveryError]] = {
-    1001: DeliveryError.INVALID_RECIPIENT,
-    1002: DeliveryError.OPTED_OUT,
-    1003: DeliveryError.UNREGISTERED_SENDER,
-    1004: DeliveryError.SENDER_NOT_ALLOWED,
-    1005: DeliveryError.MESSAGE_REFUSED,
-    2001: DeliveryError.PROVIDER_CREDENTIALS,
-    2002: DeliveryError.PROVIDER_BALANCE,
-    2901: DeliveryError.RATE_LIMITED,
-    2902: DeliveryError.PROVIDER_UNAVAILABLE,
-    3001: DeliveryError.LANDLINE,
-    3002: DeliveryError.UNREACHABLE,
-    3003: DeliveryError.CARRIER_BLOCKED,
-    3004: DeliveryError.CONTENT_FILTERED,
-    3005: DeliveryError.UNREGISTERED_SENDER,
-    3006: DeliveryError.SENDER_NOT_ALLOWED,
-    3099: DeliveryError.UNKNOWN,
-}
-
-NOT_TAKEN: Final = 2902  # the one code with which a 503 is documented as not accepted
-REFUSALS: Final[Mapping[int, DeliveryError]] = {
-    401: DeliveryError.PROVIDER_CREDENTIALS,
-    402: DeliveryError.PROVIDER_BALANCE,
-    403: DeliveryError.PROVIDER_CREDENTIALS,
-}
-"""What a refusal with a code that is not in the table means, by HTTP status; any other is `message-refused`."""
-
-SIGNATURE_HEADER: Final = "sandbox-signature"
-TOLERANCE_SECONDS: Final = 300
-MOST_SIGNATURES: Final = 8
-_TIME: Final = re.compile(r"[0-9]{1,12}")
-_SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
+__all__ = [
+    "ERRORS",
+    "KEY_OF_ANOTHER",
+    "NO_SUCH_MESSAGE",
+    "SIGNATURE_HEADER",
+    "Adapter",
+    "Config",
+    "Evidence",
+    "sign",
+]
 
 
 class Config(BaseModel):
@@ -106,6 +96,8 @@ class Config(BaseModel):
     api_key: Annotated[str, Field(pattern=r"^[!-9;-~]+$")]  # a colon would end the user name in Basic authentication
     api_secret: SecretStr
     webhook_secret: SecretStr
+    evidence: Evidence = Evidence.WEBHOOK
+    records: bool = False
 
 
 class _Event(BaseModel):
@@ -119,6 +111,9 @@ class _StatusEvent(_Event):
     reference: str | None
     status: str
     error_code: int | None
+    # Read leniently: a figure that is wrong must not cost the report.
+    segments: Any = None
+    price: Any = None
 
 
 class _InboundEvent(_Event):
@@ -132,32 +127,33 @@ class Adapter(ProviderAdapter[Config]):
 
     name = "sandbox"
     config_type = Config
-    capabilities = Capabilities(message_status_url=True)
+
+    def __init__(self, config: Config) -> None:
+        """Offer what the settings say."""
+        super().__init__(config)
+        offered = CAPABILITIES[config.evidence]
+        self.capabilities = replace(offered, fetch=config.records, listing=config.records)
 
     def build_send(self, send: SendRequest, context: SendContext) -> HttpRequest:
-        """Write the POST, with our reference and this attempt's status URL in it."""
-        pair = f"{self.config.api_key}:{self.config.api_secret.get_secret_value()}"
-        basic = base64.b64encode(pair.encode()).decode()
-        return HttpRequest(
-            method="POST",
-            url=f"{str(self.config.url).rstrip('/')}/v1/messages",
-            headers={"authorization": f"Basic {basic}", "content-type": "application/json"},
-            body=orjson.dumps(
-                {
-                    "from": send.sender,
-                    "to": send.recipient,
-                    "body": send.body,
-                    "reference": str(context.attempt),
-                    "status_callback_url": context.status_url,
-                    "validity_seconds": send.validity_seconds,
-                }
-            ),
-        )
+        """Write the POST, with what the account's kind of evidence needs in it."""
+        evidence, key = self.config.evidence, str(context.attempt)
+        headers = {"content-type": "application/json"}
+        if evidence is Evidence.IDEMPOTENCY_KEY:
+            headers["idempotency-key"] = key
+        body = {
+            "from": send.sender,
+            "to": send.recipient,
+            "body": send.body,
+            "reference": None if evidence is Evidence.RECIPIENT_SEARCH else key,
+            "status_callback_url": None if evidence is Evidence.NONE else context.status_url,
+            "validity_seconds": send.validity_seconds,
+        }
+        return self._request("POST", "/v1/messages", headers=headers, body=orjson.dumps(body))
 
     def parse_send(self, response: HttpResponse) -> SendOutcome:
         """Read the answer by its HTTP status first: only a 2xx, a 4xx and the one 503 are listened to."""
         wait = read_retry_after(response.headers)
-        match response.status // 100, response.status, _error_code(response.body):
+        match response.status // 100, response.status, error_code(response.body):
             case 2, _, _:
                 return _read_acceptance(response)
             case _, 429, code:
@@ -166,7 +162,7 @@ class Adapter(ProviderAdapter[Config]):
             case _, 503, code if code == NOT_TAKEN:
                 failure = _failure(response, DeliveryError.PROVIDER_UNAVAILABLE, code)
                 return Deferred(failure=failure, retry_after_seconds=wait)
-            case 4, status, int(code):
+            case 4, status, int(code) if code != KEY_OF_ANOTHER:
                 error = ERRORS.get(code, REFUSALS.get(status, DeliveryError.MESSAGE_REFUSED))
                 return Rejected(failure=_failure(response, error, code))
             case _, _, code:
@@ -175,16 +171,11 @@ class Adapter(ProviderAdapter[Config]):
     def verify_webhook(self, request: WebhookRequest, *, now: datetime, documents: Documents) -> None:
         """Check the time and the HMAC; no document is needed."""
         del documents
-        signed_at, signatures = _read_signature(request.headers.get(SIGNATURE_HEADER, ""))
-        if abs(now.timestamp() - int(signed_at)) > TOLERANCE_SECONDS:
-            raise SignatureInvalid("the signature's time is more than 300 seconds away")
-        expected = _digest(self.config.webhook_secret.get_secret_value(), signed_at, request.url, request.body)
-        if not any(hmac.compare_digest(expected, signature) for signature in signatures):
-            raise SignatureInvalid("no v1 signature matches")
+        verify(self.config.webhook_secret.get_secret_value(), request, now=now)
 
     def parse_webhook(self, request: WebhookRequest) -> Sequence[ProviderEvent]:
         """Read a status or an inbound text; anything else that has a type is an empty list."""
-        event = _load(request.body)
+        event = load(request.body)
         if not isinstance(event, dict) or not isinstance(event.get("type"), str):
             raise WebhookUnreadable("the body is no JSON object with a type")
         try:
@@ -201,47 +192,35 @@ class Adapter(ProviderAdapter[Config]):
             fields = sorted({".".join(str(part) for part in error["loc"]) for error in problem.errors()})
             raise WebhookUnreadable(f"missing or of the wrong type: {', '.join(fields)}") from None
 
+    def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:
+        """Ask for one message."""
+        del context
+        return self._request("GET", records.fetch_path(provider_message_id))
 
-def sign(secret: str, *, now: datetime, url: str, body: bytes) -> str:
-    """Give the value of the `sandbox-signature` header for a webhook posted to `url` at `now`."""
-    signed_at = str(int(now.timestamp()))
-    return f"t={signed_at},v1={_digest(secret, signed_at, url, body)}"
+    def parse_fetch(self, response: HttpResponse) -> FetchAnswer:
+        """Read one message, or that there is none."""
+        return records.read_fetch(response)
 
+    def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:
+        """Ask for one page of messages."""
+        del context
+        return self._request("GET", records.search_path(query, page))
 
-def _digest(secret: str, signed_at: str, url: str, body: bytes) -> str:
-    # surrogatepass keeps this total: a URL that no provider could have called must not raise, only not match.
-    signed = f"{signed_at}.{url}.".encode("utf-8", "surrogatepass") + body
-    return hmac.digest(secret.encode(), signed, "sha256").hex()
+    def parse_search(self, response: HttpResponse) -> SearchAnswer:
+        """Read one page of messages."""
+        return records.read_search(response)
 
-
-def _read_signature(header: str) -> tuple[str, list[str]]:
-    entries = [entry.strip().partition("=") for entry in header.split(",", 2 * MOST_SIGNATURES)]
-    times = [value for key, _, value in entries if key == "t" and _TIME.fullmatch(value)]
-    signatures = [value for key, _, value in entries if key == "v1" and _SIGNATURE.fullmatch(value)]
-    if len(times) != 1:
-        raise SignatureInvalid(f"{SIGNATURE_HEADER} is missing or has no single time")
-    if not 1 <= len(signatures) <= MOST_SIGNATURES:
-        raise SignatureInvalid(f"{SIGNATURE_HEADER} has no v1 signature, or too many")
-    return times[0], signatures
-
-
-def _load(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _error_code(body: bytes) -> int | None:
-    match _load(body):
-        case {"error": {"code": int(code)}} if not isinstance(code, bool):
-            return code
-        case _:
-            return None
+    def _request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> HttpRequest:
+        pair = f"{self.config.api_key}:{self.config.api_secret.get_secret_value()}"
+        basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url = f"{str(self.config.url).rstrip('/')}{path}"
+        return HttpRequest(method=method, url=url, headers={"authorization": basic, **(headers or {})}, body=body)
 
 
 def _read_acceptance(response: HttpResponse) -> SendOutcome:
-    match _load(response.body):
+    match load(response.body):
         case {"id": str(provider_id), **rest} if provider_id:
             word = rest.get("status")
             return Accepted(provider_message_id=provider_id, provider_status=word if isinstance(word, str) else None)
@@ -256,16 +235,17 @@ def _failure(response: HttpResponse, error: DeliveryError, code: int | None) -> 
 
 
 def _status_report(body: _StatusEvent, status: MessageStatus) -> StatusReport:
-    lost = status in {MessageStatus.UNDELIVERED, MessageStatus.FAILED}
     return StatusReport(
         status=status,
         provider_status=body.status,
         provider_message_id=body.id,
         # Whoever shares the sandbox account may write what he likes into the reference.
         attempt=AttemptRef.parse(body.reference or ""),
-        error=ERRORS.get(body.error_code or 0, DeliveryError.UNKNOWN) if lost else None,
+        error=delivery_error(status, body.error_code),
         provider_code=None if body.error_code is None else str(body.error_code),
         reported_at=body.timestamp,
+        price=read_price(body.price),
+        segments=read_segments(body.segments),
     )
 
 
