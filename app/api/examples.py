@@ -65,6 +65,9 @@ DELIVERED: Final[dict[str, Any]] = {
     "updated_at": "2026-11-22T19:16:43.660282Z",
     "sent_at": "2026-11-22T19:16:43.407858Z",
     "final_at": "2026-11-22T19:16:43.660282Z",
+    "price": "0.0075",
+    "price_currency": "USD",
+    "billed_segments": 1,
 }
 UNDELIVERED: Final[dict[str, Any]] = {**DELIVERED, "status": "undelivered", "error_code": "landline"}
 SCHEDULED: Final[dict[str, Any]] = {

@@ -21,7 +21,9 @@ URL = f"{PUBLIC_URL}/v1/webhooks/acme"
 class AdapterOfTerseWebhooks(Adapter):
     """Its provider calls by GET, and two of its webhooks may be equal to the letter."""
 
-    capabilities = Capabilities(webhook_methods=frozenset({"GET"}), distinct_webhooks=False)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.capabilities = Capabilities(webhook_methods=frozenset({"GET"}), distinct_webhooks=False)
 
 
 class AdapterWithCertificate(Adapter):
