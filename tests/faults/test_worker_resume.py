@@ -62,7 +62,7 @@ async def test_workers_killed_each_second_lose_nothing_and_double_nothing(
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.send(batch, over_seconds=0.7 * kills))
-            group.create_task(kill_at_random(fleet, random.Random(20_263), times=kills))  # noqa: S311 - repeatable
+            group.create_task(kill_at_random(fleet, random.Random(20_263), times=kills))  # noqa: S311 - a seeded one
         run = await settled_with(engine, fleet, load, provider)
         complaints = fleet.complaints()
     assert violations(run) == []
@@ -141,7 +141,7 @@ async def test_a_worker_that_stood_still_for_longer_than_its_lease_changes_nothi
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.send(batch, over_seconds=times * seconds))
-            group.create_task(stand_still(fleet, random.Random(20_264), times=times, seconds=seconds))  # noqa: S311 - repeatable
+            group.create_task(stand_still(fleet, random.Random(20_264), times=times, seconds=seconds))  # noqa: S311 - a seeded one
         run = await settled_with(engine, fleet, load, provider)
         complaints = fleet.complaints()
     assert violations(run) == []
