@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Integer, Numeric, SmallInteger, Text, Uuid, bindparam, text
-from sqlalchemy.types import TypeEngine
+import orjson
 
-from app.domain.change import Billing, Change, Lease, LeaveQueue, Requeue
+from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue
+from app.domain.message import AttemptState
 from app.domain.status import FINAL, MessageStatus
 from app.store.engine import Connection
 
@@ -21,9 +21,15 @@ class ConcurrentChange(Exception):
 # One statement, so that a status can never be written without its event, nor either without its attempt.
 _APPLY: Final = """
 WITH change AS (
-    SELECT * FROM unnest(
-        {parameters}
-    ) AS c ({columns})
+    SELECT * FROM json_to_recordset($1::json) AS c (
+        message_id uuid, expected_status text, expected_sequence integer, status text, sequence integer,
+        attempts smallint, possible_duplicate boolean, error_code text, reached_provider boolean, final boolean,
+        source text, said text, was_applied boolean, reason text, event_error text, provider_status text,
+        provider_code text, reported_at timestamptz, attempt smallint, provider text, phase text, fence bigint,
+        provider_message_id text, inquiries smallint, resent_at timestamptz, absent_since timestamptz, price numeric,
+        price_currency text, billed_segments smallint, queue text, work text, due_at timestamptz, tries smallint,
+        crashes smallint, leased_until timestamptz, worker integer
+    )
 ), message AS (
     UPDATE messages AS m SET
         status = c.status,
@@ -39,7 +45,7 @@ WITH change AS (
         final_at = CASE WHEN c.final THEN coalesce(m.final_at, now()) END
     FROM change AS c
     WHERE m.id = c.message_id AND m.status = c.expected_status AND m.event_sequence = c.expected_sequence
-        AND m.id BETWEEN :lowest AND :highest
+        AND m.id BETWEEN $2 AND $3
     RETURNING m.id
 ), applied AS (
     SELECT c.* FROM change AS c JOIN message ON message.id = c.message_id
@@ -77,50 +83,6 @@ WITH change AS (
 SELECT count(*) FROM message
 """
 
-_MOMENT: Final = DateTime(timezone=True)
-_COLUMNS: Final[dict[str, TypeEngine[Any]]] = {
-    "message_id": Uuid(),
-    "expected_status": Text(),
-    "expected_sequence": Integer(),
-    "status": Text(),
-    "sequence": Integer(),
-    "attempts": SmallInteger(),
-    "possible_duplicate": Boolean(),
-    "error_code": Text(),
-    "reached_provider": Boolean(),
-    "final": Boolean(),
-    "source": Text(),
-    "said": Text(),
-    "was_applied": Boolean(),
-    "reason": Text(),
-    "event_error": Text(),
-    "provider_status": Text(),
-    "provider_code": Text(),
-    "reported_at": _MOMENT,
-    "attempt": SmallInteger(),
-    "provider": Text(),
-    "phase": Text(),
-    "fence": BigInteger(),
-    "provider_message_id": Text(),
-    "inquiries": SmallInteger(),
-    "resent_at": _MOMENT,
-    "absent_since": _MOMENT,
-    "price": Numeric(),
-    "price_currency": Text(),
-    "billed_segments": SmallInteger(),
-    "queue": Text(),
-    "work": Text(),
-    "due_at": _MOMENT,
-    "tries": SmallInteger(),
-    "crashes": SmallInteger(),
-    "leased_until": _MOMENT,
-    "worker": Integer(),
-}
-_STATEMENT: Final = text(
-    _APPLY.format(parameters=", ".join(f":{name}" for name in _COLUMNS), columns=", ".join(_COLUMNS))
-).bindparams(*(bindparam(name, type_=ARRAY(kind)) for name, kind in _COLUMNS.items()))
-
-_OF_THE_QUEUE: Final = ("queue", "work", "due_at", "tries", "crashes", "leased_until", "worker")
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
 
@@ -131,10 +93,11 @@ async def apply_changes(connection: Connection, changes: Sequence[Change]) -> No
     rolls back, if any message is not as the decision saw it.
     """
     for batch in _rounds(changes):
-        rows = [_row(change) for change in batch]
         ids = [change.message_id for change in batch]
-        values: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
-        written = await connection.scalar(_STATEMENT, {**values, "lowest": min(ids), "highest": max(ids)})
+        # One document of all rows takes half the time of an array for each column, on both sides.
+        # `default`: the driver has a UUID of its own, which orjson does not know, and a price is exact.
+        document = orjson.dumps([_row(change) for change in batch], default=str).decode()
+        written = (await connection.exec_driver_sql(_APPLY, (document, min(ids), max(ids)))).scalar_one()
         if written != len(batch):
             raise ConcurrentChange
 
@@ -152,58 +115,63 @@ def _rounds(changes: Iterable[Change]) -> list[list[Change]]:
     return rounds
 
 
-def _row(change: Change) -> dict[str, Any]:
-    event, attempt = change.event, change.attempt
-    return {
+def _row(change: Change) -> dict[str, object]:
+    """Write down one change; a column that is not named is null."""
+    event = change.event
+    row = {
         "message_id": change.message_id,
-        "expected_status": change.expected_status.value,
+        "expected_status": change.expected_status,
         "expected_sequence": change.expected_sequence,
-        "status": change.status.value,
+        "status": change.status,
         "sequence": event.sequence,
         "attempts": change.attempts,
         "possible_duplicate": change.possible_duplicate,
         "error_code": change.error,
         "reached_provider": change.status in _REACHED_PROVIDER,
         "final": change.status in FINAL,
-        "source": event.source.value,
-        "said": event.status.value,
+        "source": event.source,
+        "said": event.status,
         "was_applied": event.applied,
         "reason": event.reason,
         "event_error": event.error,
         "provider_status": event.provider_status,
         "provider_code": event.provider_code,
         "reported_at": event.reported_at,
-        "attempt": attempt.number if attempt else None,
-        "provider": attempt.provider if attempt else None,
-        "phase": attempt.phase.value if attempt else None,
-        "fence": attempt.fence if attempt else None,
-        "provider_message_id": attempt.provider_message_id if attempt else None,
-        "inquiries": attempt.inquiries if attempt else None,
-        "resent_at": attempt.resent_at if attempt else None,
-        "absent_since": attempt.absent_since if attempt else None,
-        **_billing_columns(change.billing),
-        **_queue_columns(change),
     }
+    if change.attempt is not None:
+        row |= _attempt_columns(change.attempt)
+    if change.billing is not None:
+        row |= _billing_columns(change.billing)
+    return row | _queue_columns(change.queue)
 
 
-def _billing_columns(billing: Billing | None) -> dict[str, Any]:
-    price = billing.price if billing else None
+def _attempt_columns(attempt: AttemptState) -> dict[str, object]:
     return {
-        "price": price.amount if price else None,
-        "price_currency": price.currency if price else None,
-        "billed_segments": billing.segments if billing else None,
+        "attempt": attempt.number,
+        "provider": attempt.provider,
+        "phase": attempt.phase,
+        "fence": attempt.fence,
+        "provider_message_id": attempt.provider_message_id,
+        "inquiries": attempt.inquiries,
+        "resent_at": attempt.resent_at,
+        "absent_since": attempt.absent_since,
     }
 
 
-def _queue_columns(change: Change) -> dict[str, Any]:
-    columns: dict[str, Any] = dict.fromkeys(_OF_THE_QUEUE)
-    match change.queue:
-        case LeaveQueue():
-            columns["queue"] = "leave"
-        case Lease(until=until, worker=worker):
-            columns |= {"queue": "stay", "leased_until": until, "worker": worker}
-        case Requeue(work=work, due_at=due_at, tries=tries, crashes=crashes):
-            columns |= {"queue": "stay", "work": work.value, "due_at": due_at, "tries": tries, "crashes": crashes}
-        case None:
-            pass
+def _billing_columns(billing: Billing) -> dict[str, object]:
+    columns: dict[str, object] = {"billed_segments": billing.segments}
+    if billing.price is not None:
+        columns |= {"price": billing.price.amount, "price_currency": billing.price.currency}
     return columns
+
+
+def _queue_columns(step: QueueStep) -> dict[str, object]:
+    match step:
+        case LeaveQueue():
+            return {"queue": "leave"}
+        case Lease(until=until, worker=worker):
+            return {"queue": "stay", "leased_until": until, "worker": worker}
+        case Requeue(work=work, due_at=due_at, tries=tries, crashes=crashes):
+            return {"queue": "stay", "work": work, "due_at": due_at, "tries": tries, "crashes": crashes}
+        case None:
+            return {}
