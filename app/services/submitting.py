@@ -25,7 +25,7 @@ from app.domain.provider import (
 )
 from app.domain.references import AttemptRef
 from app.services.webhooks import Adapters
-from app.telemetry import get_logger
+from app.telemetry import FAST_LINES, get_logger
 from app.transport import TOO_LATE, Transport
 
 _log = get_logger(__name__)
@@ -74,7 +74,8 @@ class Submitter:
     async def submit(self, assignment: Assignment) -> SendOutcome:
         """Make one attempt; every ending is an outcome, and every outcome can be stored."""
         outcome = storable_outcome(await self._attempt(assignment))
-        _log.info(
+        FAST_LINES.write(
+            __name__,
             "attempt",
             message_id=str(assignment.attempt.message_id),
             attempt=assignment.attempt.number,
@@ -109,7 +110,9 @@ class Submitter:
         try:
             request = adapter.build_send(_as_of_now(assignment), context)
         except Exception:  # noqa: BLE001 - a provider's file has a bug; nothing was sent
-            _log.exception("adapter error", step="build_send", provider=assignment.provider)
+            _log.exception(
+                "adapter error", step="build_send", provider=assignment.provider, attempt=str(assignment.attempt)
+            )
             return Deferred(failure=ProviderFailure(error=DeliveryError.UNKNOWN, provider_code="adapter-error"))
         response = await self._transport.perform(request, not_after=assignment.worth_until)
         return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
