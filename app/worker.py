@@ -18,6 +18,7 @@ from app import telemetry
 from app.bootstrap import QUESTIONS, WorkerContext, build_worker, spare_the_collector
 from app.services.dispatch import Result
 from app.services.resolver import Question
+from app.services.sends import Sends
 from app.services.submitting import Assignment
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
@@ -51,7 +52,7 @@ class Worker:
         self._cut_short = False
         self._wake_dispatch = asyncio.Event()
         self._wake_receipts = asyncio.Event()
-        self._sends: set[asyncio.Task[None]] = set()
+        self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=self._wake_dispatch.set)
         self._results: asyncio.Queue[Result] = asyncio.Queue()
         self._questions: set[asyncio.Task[None]] = set()
         self._lone_due = False
@@ -63,15 +64,13 @@ class Worker:
         self._lone_from = 0.0
         """From when on they may have their next turn."""
 
-        self._unstarted: list[Assignment] = []
-        """Claimed at the moment of the stop."""
-
     def stop(self) -> None:
         """Claim nothing more, finish what was begun; a second call leaves that to the leases."""
         if self._stopping.is_set() and self._running is not None:
             self._cut_short = True
             self._running.cancel()
         self._stopping.set()
+        self._sends.close()
         self._wake_dispatch.set()
         self._wake_receipts.set()
 
@@ -88,9 +87,9 @@ class Worker:
         except asyncio.CancelledError:
             if not self._cut_short:
                 raise
-            _log.warning("drain cut short", sends=len(self._sends), unsettled=self._results.qsize())
+            _log.warning("drain cut short", sends=len(self._sends.tasks), unsettled=self._results.qsize())
         finally:
-            for task in self._sends | self._questions:
+            for task in self._sends.tasks | self._questions:
                 task.cancel()
             await self._context.transport.aclose()
             await self._context.engine.dispose()
@@ -150,24 +149,18 @@ class Worker:
     async def _dispatch(self) -> None:
         while not self._stopping.is_set():
             claimed = await self._claim()
-            if self._stopping.is_set():
-                self._unstarted = claimed
-                return
-            for assignment in claimed:
-                task = asyncio.create_task(self._send(assignment))
-                self._sends.add(task)
-                task.add_done_callback(self._sends.discard)
+            self._sends.begin(claimed)
             if not claimed:
                 await self._pause(self._wake_dispatch)
 
     async def _claim(self) -> list[Assignment]:
         """Claim as much as there is room for, or one message by itself once nothing else is being sent."""
-        if self._lone_due and self._sends:
+        if self._lone_due and not self._sends.idle:
             return []
         if self._lone_due and (lone := await self._claim_alone()):
             return lone
-        free = self._settings.concurrency - len(self._sends)
-        return await self._context.dispatcher.claim(limit=min(free, _BATCH)) if free else []
+        room = self._sends.room()
+        return await self._context.dispatcher.claim(limit=min(room, _BATCH)) if room else []
 
     async def _claim_alone(self) -> list[Assignment]:
         """Claim one message by itself, for a while; then the others have their turn."""
@@ -191,9 +184,7 @@ class Worker:
         wake.clear()
 
     async def _send(self, assignment: Assignment) -> None:
-        with telemetry.bind(message_id=str(assignment.attempt.message_id)):
-            self._results.put_nowait(await self._context.dispatcher.send(assignment))
-        self._wake_dispatch.set()
+        self._results.put_nowait(await self._context.dispatcher.send(assignment))
 
     async def _settle_forever(self) -> None:
         while True:
@@ -203,14 +194,16 @@ class Worker:
         """Settle these results and whatever else has come; if that cannot be, they are kept for another try."""
         while len(batch) < _BATCH and not self._results.empty():
             batch.append(self._results.get_nowait())
-        settled = False
+        settling = asyncio.create_task(self._context.dispatcher.settle(batch))
         try:
-            await self._context.dispatcher.settle(batch)
-            settled = True
+            await asyncio.shield(settling)
         finally:
-            # Also when cancelled: beyond the lease a rescue owns them, and they are evidence still.
-            for result in () if settled else batch:
-                self._results.put_nowait(result)
+            # A stop lets it come to its end, or nobody would know whether it was committed.
+            await asyncio.wait({settling})
+            if settling.cancelled() or settling.exception() is not None:
+                # Beyond the lease a rescue owns them, and they are evidence still.
+                for result in batch:
+                    self._results.put_nowait(result)
 
     async def _read_receipts(self) -> None:
         while not self._stopping.is_set():
@@ -260,22 +253,23 @@ class Worker:
 
     async def _drain(self) -> None:
         """Give back what was not begun, finish the rest and write what came of it; the lease covers what is left."""
-        _log.info("draining", sends=len(self._sends))
+        self._sends.close()
+        _log.info("draining", sends=len(self._sends.tasks))
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
                 await self._keep(self._give_back)
-                while self._sends or self._questions:
-                    await asyncio.wait(self._sends | self._questions, return_when=asyncio.FIRST_COMPLETED)
+                while self._sends.tasks or self._questions:
+                    await asyncio.wait(self._sends.tasks | self._questions, return_when=asyncio.FIRST_COMPLETED)
                     await self._keep(self._settle_rest)
                 await self._keep(self._settle_rest)
         except TimeoutError:
-            _log.warning("drain ended early", sends=len(self._sends), unsettled=self._results.qsize())
+            _log.warning("drain ended early", sends=len(self._sends.tasks), unsettled=self._results.qsize())
 
     async def _give_back(self) -> None:
-        """Return what was claimed at the moment of the stop, or by claims that were never answered."""
-        if self._unstarted:
-            await give_back_unstarted(self._context.engine, {assignment.fence for assignment in self._unstarted})
-            self._unstarted = []
+        """Return what was claimed and not begun at the moment of the stop, or by claims that were never answered."""
+        if unstarted := {each.attempt: each.fence for each in self._sends.unstarted}:
+            await give_back_unstarted(self._context.engine, unstarted)
+            self._sends.unstarted.clear()
         await self._context.dispatcher.claim(limit=0)
 
     async def _settle_rest(self) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from app.domain.lifecycle import give_back
+from app.domain.message import AttemptPhase
+from app.domain.references import AttemptRef
 from app.store.changes import apply_changes
 from app.store.engine import Engine, transaction
-from app.store.queue import lock_leased
+from app.store.queue import lock_attempts
 
 
-async def give_back_unstarted(engine: Engine, fences: Collection[int]) -> int:
-    """Return all that was claimed under these fences; return how many messages.
+async def give_back_unstarted(engine: Engine, fences: Mapping[AttemptRef, int]) -> int:
+    """Return attempts, each as it was claimed under its fence; return how many messages.
 
-    Nothing of them may have been begun, nor be begun afterwards.
+    None of them may have been begun, nor be begun afterwards. What a rescue has taken meanwhile is left to it.
     """
     async with transaction(engine) as connection:
-        work = await lock_leased(connection, sorted(fences))
+        work = [
+            each
+            for each in await lock_attempts(connection, [(attempt.message_id, attempt.number) for attempt in fences])
+            if each.attempt.phase is AttemptPhase.STARTED
+            and each.attempt.fence == fences[AttemptRef(message_id=each.state.id, number=each.attempt.number)]
+        ]
         if work:
             await apply_changes(connection, [give_back(w.state, w.attempt, now=w.now, crashes=w.crashes) for w in work])
     return len(work)

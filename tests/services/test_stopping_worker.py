@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from app.bootstrap import WorkerContext, build_worker
+from app.services.dispatch import Result
 from app.services.submitting import Assignment
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from app.worker import Worker
 from tests.services.conftest import Accept, State
+from tests.support.counting_provider import TAKEN
 from tests.support.gateway import SANDBOX, settings_for
-from tests.support.raw_server import hang, serve
+from tests.support.raw_server import hang, serve, written
 from tests.transport.calls import until
 
 
@@ -45,6 +47,56 @@ async def test_what_is_claimed_at_the_moment_of_the_stop_is_given_back(
         stored = await state(message_id)
         assert (stored["status"], stored["phases"]) == ("queued", ["not_sent"])
         assert stored["queue"][0]["leased_until"] is None
+
+
+async def test_what_waits_for_a_place_is_given_back_and_what_was_begun_under_the_same_claim_is_finished(
+    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await accept() for _ in range(3)]
+    monkeypatch.setattr("app.services.pacing.Pace.ahead", lambda _pace: 2)
+    answer = asyncio.Event()
+
+    async def answer_in_the_end(request: bytes, writer: asyncio.StreamWriter) -> None:
+        await answer.wait()
+        await written(TAKEN)(request, writer)
+
+    async with serve(answer_in_the_end) as provider:
+        worker, _ = worker_of(shared_database_url, sandbox_url=provider.url, concurrency=1)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: provider.requests)
+        assert [(await state(message_id))["phases"] for message_id in ids] == [["started"]] * 3
+        worker.stop()
+        answer.set()
+        async with asyncio.timeout(5):
+            await running
+        assert len(provider.requests) == 1
+    ends = [await state(message_id) for message_id in ids]
+    assert sorted((end["status"], *end["phases"]) for end in ends) == [
+        ("queued", "not_sent"),
+        ("queued", "not_sent"),
+        ("sent", "accepted"),
+    ]
+
+
+async def test_a_batch_that_is_being_settled_at_the_stop_is_settled_once(
+    accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await accept()
+    async with serve(written(TAKEN)) as provider:
+        worker, context = worker_of(shared_database_url, sandbox_url=provider.url)
+        settle, settled = context.dispatcher.settle, []
+
+        async def settle_and_stop(results: Sequence[Result]) -> None:
+            await settle(results)
+            settled.append(len(results))
+            worker.stop()
+            await asyncio.sleep(0.05)
+
+        monkeypatch.setattr(context.dispatcher, "settle", settle_and_stop)
+        async with asyncio.timeout(5):
+            await worker.run()
+    assert settled == [1]
+    assert (await state(message_id))["status"] == "sent"
 
 
 async def test_what_an_unanswered_claim_took_before_the_stop_is_given_back(

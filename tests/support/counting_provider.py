@@ -22,7 +22,8 @@ from tests.support.gateway import PUBLIC_URL, SECRET_KEY, WEBHOOK_SECRET, settin
 from tests.support.raw_server import RawServer, serve, written
 
 _BODY = b'{"id": "p-1", "status": "queued"}'
-_TAKEN = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+TAKEN = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+"""Its answer to everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class CountingProvider:
 @asynccontextmanager
 async def counting_provider() -> AsyncIterator[CountingProvider]:
     """Run the provider until the block ends."""
-    async with serve(written(_TAKEN)) as server:
+    async with serve(written(TAKEN)) as server:
         yield CountingProvider(server=server)
 
 

@@ -46,20 +46,13 @@ class Stock:
     given_back: int = 0
     """Claims that a stopping worker had not begun; their messages are queued again."""
 
-    settled_twice: int = 0
-    """By a worker that stopped before it was told of a commit; an event says so, and changes nothing."""
-
     def rows(self) -> dict[str, int]:
         """Count the rows that this leaves in each table that has any."""
         known = self.sent + self.delivered
         counts = {
             "messages": self.queued + known,
             "attempts": known + self.given_back,
-            "status_events": self.queued
-            + 3 * self.sent
-            + 4 * self.delivered
-            + 2 * self.given_back
-            + self.settled_twice,
+            "status_events": self.queued + 3 * self.sent + 4 * self.delivered + 2 * self.given_back,
             "dispatch_queue": self.queued,
         }
         return {table: count for table, count in counts.items() if count}
@@ -113,7 +106,6 @@ class DispatchBench:
             watch = _Watch(servers=self.servers, provider=self.provider, worker=worker)
             looks = self.servers.database.ask(partial(watch.for_some_time, seconds=seconds))
         stock.given_back = self.servers.database.ask(lambda connection: connection.fetchval(_GIVEN_BACK))
-        stock.settled_twice = self.servers.database.ask(lambda connection: connection.fetchval(_SETTLED_TWICE))
         self.check(stock, sent=self.provider.requests())
         return _measured(f"dispatch {concurrency}", *looks)
 
@@ -191,7 +183,6 @@ class DispatchBench:
 
 _SENT: Final = "SELECT count(*) FROM messages WHERE status = 'sent'"
 _GIVEN_BACK: Final = "SELECT count(*) FROM attempts WHERE phase = 'not_sent'"
-_SETTLED_TWICE: Final = "SELECT count(*) FROM status_events WHERE NOT applied"
 _LEFT: Final = "SELECT count(*) FROM dispatch_queue"
 _ANY_LEFT: Final = "SELECT EXISTS (SELECT FROM dispatch_queue)"
 
