@@ -27,6 +27,7 @@ from app.services.liveness import Liveness
 from app.services.maintenance import Maintenance
 from app.services.messages import SANDBOX, Messages
 from app.services.queue_caps import QueueCaps
+from app.services.reconciler import LOOKS, Reconciler
 from app.services.records import ProviderRecords
 from app.services.reports import Reports
 from app.services.rescue import Rescue
@@ -69,6 +70,7 @@ class WorkerContext:
     liveness: Liveness
     rescue: Rescue
     resolver: Resolver
+    reconciler: Reconciler
     reports: Reports
     maintenance: Maintenance
     soundness: Soundness
@@ -169,7 +171,7 @@ def build_worker(settings: Settings) -> WorkerContext:
     transport = Transport(
         deadline_seconds=dispatch.send_deadline_seconds,
         connect_seconds=dispatch.connect_seconds,
-        max_connections=dispatch.concurrency + QUESTIONS,
+        max_connections=dispatch.concurrency + QUESTIONS + LOOKS,
     )
     policy = _policy(dispatch)
     config = DispatchConfig(
@@ -189,6 +191,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         liveness=liveness,
         rescue=Rescue(engine, adapters, liveness, policy),
         resolver=Resolver(engine, adapters, submitter, records, config, worker=lambda: liveness.worker),
+        reconciler=Reconciler(engine, adapters, records, policy),
         reports=Reports(engine, adapters, policy),
         maintenance=Maintenance(engine, _ages(settings)),
         soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),

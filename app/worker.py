@@ -1,7 +1,7 @@
 """The worker process: its loops, and a stop that loses nothing.
 
 Dispatch claims what is due and sends it; settling writes what came of it; receipts are read and
-applied; the watch rescues, resolves and cleans up. Any number of workers may run, anywhere.
+applied; the watch rescues, resolves, reconciles and cleans up. Any number of workers may run, anywhere.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Worker:
             self._read_receipts,
             self._watch,
             self._resolve,
+            self._context.reconciler.work,
             self._keep_house,
         )
         try:

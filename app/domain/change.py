@@ -76,6 +76,9 @@ class EventReason(StrEnum):
     FOUND = "found"
     """The provider's records show it."""
 
+    FETCHED = "fetched"
+    """The provider was asked for it, long after it took it; where this changed nothing, it said nothing new."""
+
     POISON = "poison"
     """Workers died over it again and again, so it is not sent by itself any more."""
 
@@ -97,7 +100,7 @@ class Work(StrEnum):
     """Find out what became of an attempt whose outcome is unknown."""
 
     RECONCILE = "reconcile"
-    """Ask what became of a message that the provider has had for long."""
+    """Ask what became of a message that the provider has had for long, or what it costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,4 +191,5 @@ class Change:
             attempts=self.attempts,
             possible_duplicate=self.possible_duplicate,
             error=self.error,
+            priced=message.priced or (self.billing is not None and self.billing.price is not None),
         )

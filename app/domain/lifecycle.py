@@ -26,6 +26,7 @@ from app.domain.conclusions import (
     NOTHING_OFFERED,
     NotSent,
     accepted,
+    after_acceptance,
     await_evidence,
     honest,
     not_sent,
@@ -46,7 +47,7 @@ from app.domain.provider import (
     StatusReport,
     Unknown,
 )
-from app.domain.status import RANKS, MessageStatus
+from app.domain.status import FINAL, RANKS, MessageStatus
 from app.domain.transitions import command, noted, objection, raise_to, with_failure, with_words
 
 
@@ -98,7 +99,8 @@ def settle(
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
-        return _late_outcome(message, attempt, outcome)
+        follow_up = after_acceptance(capabilities, now=now, policy=policy)
+        return _late_outcome(message, attempt, outcome, follow_up)
     match outcome:
         case Accepted():
             return accepted(message, attempt, outcome, now=now, capabilities=capabilities, policy=policy)
@@ -124,7 +126,7 @@ def report(
 
     Any report proves that the provider has the message, so one that speaks of an earlier stage than
     `sent` counts as `sent`. Its final effect depends on ranks alone, not on the order of arrival.
-    `follow_up` is what is left to do with one that is `sent` now.
+    `follow_up` is what is left to do with one that is `sent` now, or whose price is not known.
     """
     status = said.status if RANKS[said.status] >= RANKS[MessageStatus.SENT] else MessageStatus.SENT
     known = replace(
@@ -133,10 +135,14 @@ def report(
         provider_message_id=attempt.provider_message_id or said.provider_message_id,
     )
     against = objection(message, attempt, status)
+    priced = message.priced or said.price is not None
     if against is None:
-        change = raise_to(message, status, attempt=known, queue=follow_up)
+        nothing_left = status is not MessageStatus.SENT and priced
+        change = raise_to(message, status, attempt=known, queue=LEAVE_QUEUE if nothing_left else follow_up)
     else:
+        nothing_left = message.status in FINAL and priced
         change = noted(message, said.status, against, attempt=known)
+        change = replace(change, queue=LEAVE_QUEUE if nothing_left else None)
     if said.price is not None or said.segments is not None:
         change = replace(change, billing=Billing(price=said.price, segments=said.segments))
     event = replace(
@@ -210,7 +216,7 @@ def _tells(attempt: AttemptState, outcome: Rejected | Deferred) -> bool:
     return attempt.resent_at is None or (isinstance(outcome, Rejected) and refuses_each(outcome))
 
 
-def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome) -> Change:
+def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome, follow_up: QueueStep) -> Change:
     """Keep what an outcome says of an attempt that is already closed; it decides nothing any more."""
     given_up = message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate
     in_doubt = given_up and attempt.phase is AttemptPhase.ABANDONED
@@ -227,7 +233,7 @@ def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOut
     )
     against = objection(message, attempt, MessageStatus.SENT)
     if against is None:
-        change = raise_to(message, MessageStatus.SENT, attempt=known)
+        change = raise_to(message, MessageStatus.SENT, attempt=known, queue=follow_up)
     else:
         change = noted(message, MessageStatus.SENT, against, attempt=known)
     return with_words(change, provider_status=outcome.provider_status)

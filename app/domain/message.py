@@ -103,6 +103,8 @@ class MessageState:
     possible_duplicate: bool
     expires_at: datetime
     error: DeliveryError | None = None
+    priced: bool = False
+    """Whether its price is known; a final status alone does not end the questions to its provider."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ class LifecyclePolicy:
         timedelta(hours=18),
         timedelta(hours=48),
     )
-    """The wait before each question about a message that stays `sent`, where its provider can be asked."""
+    """The wait before each look at a message that stays `sent` or has no price, where its provider can be asked."""
 
     poison_crashes: int = 3
     """After so many workers that died over it a message is not sent by itself any more."""

@@ -40,12 +40,11 @@ def command(
 def raise_to(
     message: MessageState, status: MessageStatus, *, attempt: AttemptState, queue: QueueStep = LEAVE_QUEUE
 ) -> Change:
-    """Apply evidence by rank; what does not outrank the message is noted. `queue` is for one that is `sent` now."""
+    """Apply evidence by rank; what does not outrank the message is noted. `queue` is for what is applied."""
     against = objection(message, attempt, status)
     if against is not None:
         return noted(message, status, against, attempt=attempt)
-    change = _change(message, status, applied=True, reason=None, attempt=attempt)
-    return replace(change, queue=queue if status is MessageStatus.SENT else LEAVE_QUEUE)
+    return replace(_change(message, status, applied=True, reason=None, attempt=attempt), queue=queue)
 
 
 def noted(message: MessageState, status: MessageStatus, reason: EventReason, *, attempt: AttemptState) -> Change:

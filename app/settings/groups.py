@@ -86,7 +86,7 @@ class DispatchSettings(Group):
     )
     reconcile_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(3_600, 18_000, 64_800, 172_800),
-        description="Wait before each question about a message that stays `sent`, as a JSON list; may be empty.",
+        description="Wait before each look at a message that is `sent`, or has no price, as a JSON list; may be empty.",
     )
     poison_crashes: int = Field(
         default=3, ge=1, le=100, description="Workers that may die over a message before it is set aside."

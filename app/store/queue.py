@@ -23,7 +23,7 @@ from app.store.engine import Connection
 
 _STATE: Final = """
     m.id, m.status, m.event_sequence, m.attempts, m.delivery_guarantee, m.possible_duplicate, m.expires_at,
-    m.error_code, m.provider AS message_provider, now() AS now
+    m.error_code, m.price IS NOT NULL AS priced, m.provider AS message_provider, now() AS now
 """
 _TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
 _ATTEMPT: Final = """
@@ -261,6 +261,7 @@ def _message(row: Row[Any]) -> MessageState:
         possible_duplicate=row.possible_duplicate,
         expires_at=row.expires_at,
         error=DeliveryError(row.error_code) if row.error_code else None,
+        priced=row.priced,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from app.domain.change import EventSource
+from app.domain.change import EventReason, EventSource
 from app.domain.message import DeliveryGuarantee
 from app.domain.status import FINAL, MessageStatus, is_legal_step
 
@@ -199,13 +199,17 @@ def _evidence(run: Run) -> Iterator[str]:
             yield f"{submission.message}: sent {(submission.at - end).total_seconds():.3f} s after it expired"
 
 
+_ASKED_FOR: Final = frozenset({EventReason.FOUND, EventReason.FETCHED})
+"""The provider's words, but not in a webhook."""
+
+
 def _webhooks(run: Run) -> Iterator[str]:
     """Each acknowledged webhook is kept once, and stands in the history of its message, applied or not."""
     told = {
         (message.id, event.word)
         for message in run.messages
         for event in message.events
-        if event.source == EventSource.PROVIDER
+        if event.source == EventSource.PROVIDER and event.reason not in _ASKED_FOR
     }
     for webhook in run.webhooks:
         name = f"{webhook.message}: its webhook {webhook.status}"

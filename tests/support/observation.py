@@ -31,8 +31,11 @@ _EVENTS: Final = """
 SELECT message_id, sequence, source, previous, status, applied, reason, attempt, provider_status
 FROM status_events ORDER BY message_id, sequence
 """
+_QUEUED: Final = "SELECT message_id FROM dispatch_queue WHERE work <> 'reconcile'"
+"""What is only looked up later is at rest: nothing has to come of it."""
+
 _AT_REST: Final = """
-SELECT NOT EXISTS (SELECT FROM dispatch_queue)
+SELECT NOT EXISTS (SELECT FROM dispatch_queue WHERE work <> 'reconcile')
     AND NOT EXISTS (SELECT FROM webhook_receipts WHERE state = 'pending')
     AND NOT EXISTS (
         SELECT FROM messages WHERE status IN ('queued', 'sending') OR (status = 'sent' AND NOT recipient = ANY(:silent))
@@ -80,7 +83,7 @@ async def our_side(engine: Engine, load: Load) -> Run:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         messages = (await connection.execute(text(_MESSAGES))).all()
         events = (await connection.execute(text(_EVENTS))).all()
-        queued = (await connection.execute(text("SELECT message_id FROM dispatch_queue"))).scalars().all()
+        queued = (await connection.execute(text(_QUEUED))).scalars().all()
         pending = await connection.scalar(text("SELECT count(*) FROM webhook_receipts WHERE state = 'pending'"))
         orphans = await connection.scalar(text("SELECT count(*) FROM orphan_reports"))
     histories = {key: list(rows) for key, rows in groupby(events, key=lambda row: row.message_id)}

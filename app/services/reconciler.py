@@ -1,0 +1,103 @@
+"""Asking providers what became of messages that they have had for long, and what they bill for them.
+
+A few questions at a time, in connections of their own, so that no send waits for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from app.domain.evidence import FetchAnswer, NoAnswer, ProviderMessage
+from app.domain.foreign import storable_message
+from app.domain.policy import LifecyclePolicy
+from app.domain.reconciling import looked_up
+from app.services.records import ProviderRecords
+from app.services.webhooks import Adapters, capabilities_of
+from app.store.changes import apply_changes
+from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
+from app.store.queue import lock_attempts
+from app.store.reconciling import Look, take_looks
+from app.telemetry import get_logger
+
+_log = get_logger(__name__)
+LOOKS: Final = 8
+"""How many messages a worker looks up at once."""
+
+_POLL_SECONDS: Final = 1.0
+_UNLESS_CONCLUDED: Final = timedelta(minutes=5)
+"""After this a look is taken for lost with its worker; it counts, and another one follows."""
+
+Answered = tuple[Look, FetchAnswer]
+
+
+class Reconciler:
+    """The use cases of reconciling. Any number of workers may do it at once."""
+
+    def __init__(self, engine: Engine, adapters: Adapters, records: ProviderRecords, policy: LifecyclePolicy) -> None:
+        """Take the store, the providers, the way to ask them, and the times."""
+        self._engine = engine
+        self._adapters = adapters
+        self._records = records
+        self._policy = policy
+
+    async def work(self) -> None:
+        """Look up what falls due, until cancelled; what is cut short is looked up again. Raises `StoreUnavailable`."""
+        while True:
+            if await self.run() < LOOKS:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def run(self) -> int:
+        """Look up what is due, so many at once; return how many those were. Raises `StoreUnavailable`."""
+        async with Autocommit(self._engine).connect() as connection:
+            looks = await take_looks(connection, limit=LOOKS, unless_concluded=_UNLESS_CONCLUDED)
+        answers = await asyncio.gather(*map(self._ask, looks))
+        await self._conclude(list(zip(looks, answers, strict=True)))
+        return len(looks)
+
+    async def _ask(self, look: Look) -> FetchAnswer:
+        if look.provider_message_id is None or not capabilities_of(self._adapters, look.provider).fetch:
+            return NoAnswer(reason="cannot be asked")
+        answer = await self._records.fetch(look.provider, look.provider_message_id)
+        return storable_message(answer) if isinstance(answer, ProviderMessage) else answer
+
+    async def _conclude(self, answered: Sequence[Answered]) -> None:
+        """Write what the answers mean; one that cannot be written costs the others nothing."""
+        try:
+            await self._write(answered)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever one of them is, the others are to be written
+            _log.exception("looks not concluded", looks=len(answered))
+            for each in answered:
+                await self._conclude_alone(each)
+
+    async def _conclude_alone(self, each: Answered) -> None:
+        try:
+            await self._write([each])
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - it is looked up again, as often as it may be; the log has the trace
+            _log.exception("look not concluded", message_id=str(each[0].attempt.message_id))
+
+    async def _write(self, answered: Sequence[Answered]) -> None:
+        by_attempt = {(look.attempt.message_id, look.attempt.number): (look, answer) for look, answer in answered}
+        if not by_attempt:
+            return
+        async with transaction(self._engine) as connection:
+            changes = []
+            for work in await lock_attempts(connection, list(by_attempt)):
+                look, answer = by_attempt[work.state.id, work.attempt.number]
+                changes.append(
+                    looked_up(work.state, work.attempt, answer, looks=look.number, now=work.now, policy=self._policy)
+                )
+            await apply_changes(connection, changes)
+        for change in changes:
+            _log.info(
+                "looked up",
+                message_id=str(change.message_id),
+                status=change.status.value,
+                reason=change.event.reason,
+            )
