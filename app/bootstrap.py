@@ -119,6 +119,8 @@ def build_adapters(settings: Settings) -> Adapters:
             "api_key": sandbox.api_key,
             "api_secret": _sandbox_secret(settings, "api_secret"),
             "webhook_secret": _sandbox_secret(settings, "webhook_secret"),
+            "evidence": sandbox.evidence,
+            "records": sandbox.records,
         },
     )
     return {name: _adapter(known, name, adapter, config) for name, (adapter, config) in configured.items()}

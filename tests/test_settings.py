@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.bootstrap import build_adapters
+from app.domain.provider import Capabilities
 from app.settings import SettingsError, described_settings, load_settings
 
 REQUIRED = {"GATEWAY_DATABASE_URL": "postgresql+asyncpg://localhost/x", "GATEWAY_SECRET_KEY": "k" * 32}
@@ -44,6 +45,7 @@ def test_every_setting_has_a_sentence() -> None:
         ("GATEWAY_DATABASE_URL", "mysql://x", "GATEWAY_DATABASE_URL: must begin with postgresql://"),
         ("GATEWAY_COLOUR", "red", "GATEWAY_COLOUR: there is no such setting."),
         ("GATEWAY_DISPATCH__LEASE_SECONDS", "5", "GATEWAY_DISPATCH: lease_seconds must be longer"),
+        ("GATEWAY_SANDBOX__EVIDENCE", "hearsay", "GATEWAY_SANDBOX__EVIDENCE: Input should be 'webhook', "),
         ("GATEWAY_PROVIDERS__SANDBOX__ADAPTER", "sandbox", "the provider account `sandbox` is built in"),
         ("GATEWAY_PROVIDERS__ACME__URL", "https://x", "GATEWAY_PROVIDERS__ACME__ADAPTER: Field required"),
     ],
@@ -119,3 +121,11 @@ def test_a_provider_account_is_configured_by_its_name(monkeypatch: pytest.Monkey
     monkeypatch.setenv(f"{prefix}ADAPTER", "carrier-pigeon")
     with pytest.raises(SettingsError, match="GATEWAY_PROVIDERS__ACME__ADAPTER: there is no such adapter"):
         build_adapters(load_settings())
+
+
+def test_the_sandbox_can_be_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = build_adapters(load_settings())["sandbox"].capabilities
+    assert (asked.reference_search, asked.idempotency_window, asked.fetch, asked.listing) == (True, None, True, True)
+    monkeypatch.setenv("GATEWAY_SANDBOX__EVIDENCE", "webhook")
+    monkeypatch.setenv("GATEWAY_SANDBOX__RECORDS", "false")
+    assert build_adapters(load_settings())["sandbox"].capabilities == Capabilities(message_status_url=True)

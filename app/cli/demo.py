@@ -119,13 +119,13 @@ async def _demonstrate(installation: Installation) -> list[Ended]:
         ended = [await _read_again(gateway, item) for item in reached]
         _, inbox = await sandbox.call("GET", f"/sandbox/inbox?limit={10 * len(batch)}")
         texts = inbox["messages"] if inbox else []
-        received = Counter(str(text["reference"]).partition(".")[0] for text in texts)
+        received = Counter(text["to"] for text in texts)
     return [
         _ended(
             item.planned,
             {"id": item.message_id, "status": item.status, "error_code": item.error},
             item.seconds,
-            received[item.message_id],
+            received[item.planned.recipient],
         )
         for item in ended
     ]

@@ -11,19 +11,18 @@ from starlette.types import Receive, Scope, Send
 
 from app.providers.sandbox import ERRORS, KEY_OF_ANOTHER, NO_SUCH_MESSAGE
 from app.sandbox.network import Network, Taken
-from app.sandbox.script import Answer, Refusal
+from app.sandbox.script import BROKEN, Answer, Refusal
 from app.sandbox.submissions import Submission
 
-SERVER_ERROR: Final = {
-    "error": {"code": 5000, "message": "Something broke. Your message may or may not be on its way."}
-}
 EXPLANATIONS: Final = {
     **{code: error.facts.explanation for code, error in ERRORS.items()},
     KEY_OF_ANOTHER: "This idempotency key came with another message before.",
     NO_SUCH_MESSAGE: "There is no message of this id.",
+    BROKEN: "Something broke. Your message may or may not be on its way.",
 }
 """The text of each error document, by its code."""
 
+SERVER_ERROR: Final = Refusal(status=500, code=BROKEN)
 PROXY_PAGE: Final = "<!doctype html><title>Welcome</title><h1>This page was not written by the API</h1>"
 
 
@@ -43,7 +42,7 @@ def taken_answer(taken: Taken, network: Network) -> Response:
         case Answer.ACCEPTED:
             return _acceptance(taken.submission)
         case Answer.SERVER_ERROR:
-            return JSONResponse(SERVER_ERROR, status_code=500)
+            return refusal_answer(SERVER_ERROR)
         case Answer.HTML:
             return HTMLResponse(PROXY_PAGE)
         case Answer.HELD:

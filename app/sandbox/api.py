@@ -18,11 +18,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 
 from app.providers.sandbox import NO_SUCH_MESSAGE
-from app.sandbox.answers import refusal_answer, taken_answer
+from app.sandbox.answers import SERVER_ERROR, refusal_answer, taken_answer
 from app.sandbox.config import SandboxConfig
 from app.sandbox.network import Network
 from app.sandbox.page import page
-from app.sandbox.records import RecordsQuery, page_of, record_of
+from app.sandbox.records import RecordsQuery, is_told, page_of, record_of
 from app.sandbox.script import Refusal
 from app.sandbox.shapes import (
     Duplicate,
@@ -112,12 +112,16 @@ async def message(network: CurrentNetwork, message_id: str) -> Response:
     submission = network.submissions.taken_as(message_id)
     if submission is None:
         return refusal_answer(NO_SUCH)
+    if not is_told(submission):
+        return refusal_answer(SERVER_ERROR)
     return Response(orjson.dumps(record_of(submission, datetime.now(UTC))), media_type="application/json")
 
 
 @router.get("/v1/messages", dependencies=[Depends(authenticate)])
 async def messages(network: CurrentNetwork, query: Annotated[RecordsQuery, Query()]) -> Response:
     """Show one page of messages, the oldest first."""
+    if query.is_about_one and not all(map(is_told, query.find(network.submissions))):
+        return refusal_answer(SERVER_ERROR)
     return Response(page_of(query, network.submissions, datetime.now(UTC)), media_type="application/json")
 
 

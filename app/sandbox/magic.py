@@ -9,6 +9,7 @@ from typing import Final
 from app.domain.delivery_errors import DeliveryError
 from app.domain.status import MessageStatus
 from app.sandbox.script import (
+    BROKEN,
     DELIVERED,
     ORDINARY,
     QUEUED,
@@ -49,6 +50,8 @@ class Scenario(StrEnum):
     NOT_ACCEPTED = "not-accepted"
     ERROR_THEN_PROOF = "error-then-proof"
     ERROR_THEN_SILENCE = "error-then-silence"
+    ERROR_THEN_SECRECY = "error-then-secrecy"
+    LOST_AT_FIRST = "lost-at-first"
     HTML_THEN_PROOF = "html-then-proof"
     TIMEOUT_THEN_PROOF = "timeout-then-proof"
     TIMEOUT_THEN_SILENCE = "timeout-then-silence"
@@ -69,12 +72,20 @@ class MagicNumber:
     scenario: Scenario
     happens: str
     expected: MessageStatus
-    """Where the gateway's message ends under `at_most_once`."""
+    """Where the gateway's message ends under `at_most_once`, if the gateway asks for the sandbox's records."""
 
     error: DeliveryError | None
     """The error that the gateway's message ends with."""
 
     script: Script
+    unasked: MessageStatus
+    """Where it ends if nothing but the webhooks tells."""
+
+    def end(self, *, asked: bool) -> tuple[MessageStatus, DeliveryError | None]:
+        """Give where the gateway's message ends, and with which error."""
+        if asked or self.unasked is self.expected:
+            return self.expected, self.error
+        return self.unasked, DeliveryError.OUTCOME_UNKNOWN if self.unasked is MessageStatus.UNCONFIRMED else None
 
 
 def _row(
@@ -85,6 +96,7 @@ def _row(
     *,
     expected: MessageStatus = MessageStatus.DELIVERED,
     error: DeliveryError | None = None,
+    unasked: MessageStatus | None = None,
 ) -> MagicNumber:
     return MagicNumber(
         number=f"+150055500{last_digits}",
@@ -93,6 +105,7 @@ def _row(
         expected=expected,
         error=error,
         script=script,
+        unasked=unasked or expected,
     )
 
 
@@ -106,9 +119,8 @@ def _lost(last_digits: str, scenario: Scenario, why: str, code: int, error: Deli
     return _row(last_digits, scenario, happens, script, expected=MessageStatus.UNDELIVERED, error=error)
 
 
-def _unproven(last_digits: str, scenario: Scenario, happens: str, answer: Answer) -> MagicNumber:
-    script, error = Script(answer=answer, reports=()), DeliveryError.OUTCOME_UNKNOWN
-    return _row(last_digits, scenario, happens, script, expected=MessageStatus.UNCONFIRMED, error=error)
+def _found(last_digits: str, scenario: Scenario, happens: str, script: Script) -> MagicNumber:
+    return _row(last_digits, scenario, happens, script, unasked=MessageStatus.UNCONFIRMED)
 
 
 MAGIC_NUMBERS: Final = (
@@ -167,11 +179,11 @@ MAGIC_NUMBERS: Final = (
         "Taken, but answered with 500; the webhooks prove that it was taken.",
         Script(answer=Answer.SERVER_ERROR),
     ),
-    _unproven(
+    _found(
         "41",
         Scenario.ERROR_THEN_SILENCE,
-        "Taken, but answered with 500, and no webhook ever comes.",
-        Answer.SERVER_ERROR,
+        "Taken, but answered with 500, and no webhook ever comes; the sandbox's records show it.",
+        Script(answer=Answer.SERVER_ERROR, reports=()),
     ),
     _row(
         "42",
@@ -185,11 +197,11 @@ MAGIC_NUMBERS: Final = (
         "Taken, but not answered until the client gives up; the webhooks prove that it was taken.",
         Script(answer=Answer.HELD),
     ),
-    _unproven(
+    _found(
         "44",
         Scenario.TIMEOUT_THEN_SILENCE,
-        "Taken, but not answered until the client gives up, and no webhook ever comes.",
-        Answer.HELD,
+        "Taken, but not answered until the client gives up, and no webhook ever comes; the records show it.",
+        Script(answer=Answer.HELD, reports=()),
     ),
     _row(
         "45",
@@ -198,11 +210,26 @@ MAGIC_NUMBERS: Final = (
         Script(answer=Answer.CUT),
     ),
     _row(
+        "46",
+        Scenario.ERROR_THEN_SECRECY,
+        "Taken, but answered with 500; no webhook ever comes, and questions about it are answered with 500, too.",
+        Script(answer=Answer.SERVER_ERROR, reports=(), can_be_asked=False),
+        expected=MessageStatus.UNCONFIRMED,
+        error=DeliveryError.OUTCOME_UNKNOWN,
+    ),
+    _found(
+        "47",
+        Scenario.LOST_AT_FIRST,
+        "Lost once for each message and answered with 500; the records prove that it was not taken, "
+        "and it is sent again.",
+        Script(refusal=Refusal(status=500, code=BROKEN, times=1)),
+    ),
+    _row(
         "50",
         Scenario.SILENT,
-        "Taken and answered, but no webhook ever comes.",
+        "Taken and answered, but no webhook ever comes; once it is looked up, the records show that it arrived.",
         Script(reports=()),
-        expected=MessageStatus.SENT,
+        unasked=MessageStatus.SENT,
     ),
     _row(
         "51",

@@ -78,8 +78,7 @@ class Network:
         """Take a message or refuse it; returns once the answer is due."""
         first = None if message.idempotency_key is None else self.submissions.taken_under(message.idempotency_key)
         if first is not None:
-            # Whatever the first one was answered: the script's fault is in its answer, not in the message.
-            return Taken(submission=first, answer=Answer.ACCEPTED) if message.repeats(first) else KEY_OF_ANOTHER_MESSAGE
+            return _taken_before(first) if message.repeats(first) else KEY_OF_ANOTHER_MESSAGE
         if not E164.fullmatch(message.recipient):
             return NO_SUCH_NUMBER
         script = script_for(message.recipient)
@@ -161,3 +160,9 @@ class Network:
         body = status_body(submission, report, now=datetime.now(UTC))
         for _ in range(report.copies):
             await self._poster.post(url, body)
+
+
+def _taken_before(first: Submission) -> Taken:
+    """Answer a repeat under the same key: the script's fault was in the first answer, not in the message."""
+    script = script_for(first.recipient)
+    return Taken(submission=first, answer=Answer.ACCEPTED if script.can_be_asked else script.answer)

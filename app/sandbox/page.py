@@ -26,7 +26,8 @@ def page() -> str:
 <h1>SMS sandbox</h1>
 <p>A pretend carrier network. Nothing sent here reaches a phone. Any recipient is delivered, except these:</p>
 <table>
-<thead><tr><th>To</th><th>What happens</th><th>Final status</th><th>Error</th></tr></thead>
+<thead><tr><th>To</th><th>What happens</th><th>Final status</th><th>Error</th>
+<th>If nobody asks</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
@@ -39,5 +40,6 @@ and more than once: <a href="/sandbox/submissions/duplicates">/sandbox/submissio
 
 
 def _row(magic: MagicNumber) -> str:
-    cells = (magic.number, magic.happens, magic.expected, magic.error or "")
+    unasked = "" if magic.unasked is magic.expected else magic.unasked
+    cells = (magic.number, magic.happens, magic.expected, magic.error or "", unasked)
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

@@ -11,6 +11,7 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.sandbox.billing import price_of
+from app.sandbox.magic import script_for
 from app.sandbox.submissions import Submission, Submissions
 
 MOST_PAGE_BYTES: Final = 50_000
@@ -33,6 +34,11 @@ class RecordsQuery(BaseModel):
     page: Annotated[int, Field(ge=0)] = 0
     """The number of the last message of the page before."""
 
+    @property
+    def is_about_one(self) -> bool:
+        """Whether it looks for one message, and not for whatever there was."""
+        return self.reference is not None or self.to is not None
+
     def find(self, submissions: Submissions) -> Iterator[Submission]:
         """Give what is asked for and not on an earlier page, in the order of arrival."""
         for submission in submissions.taken(reference=self.reference, recipient=self.to):
@@ -52,6 +58,11 @@ class _Page:
     records: list[bytes]
     last_number: int
     complete: bool
+
+
+def is_told(submission: Submission) -> bool:
+    """Whether questions about this message are answered."""
+    return script_for(submission.recipient).can_be_asked
 
 
 def record_of(submission: Submission, now: datetime) -> dict[str, Any]:

@@ -41,9 +41,13 @@ class Hop(StrEnum):
     HANDSET = "handset"
 
 
+BROKEN: Final = 5000
+"""The code of a 500, which says nothing of whether the message was taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A submission that is not taken, and says so with the sandbox's own error document."""
+    """A request that is answered with the sandbox's own error document; a submission is not taken then."""
 
     status: int
     code: int
@@ -83,6 +87,9 @@ class Script:
 
     reports_before_answer: int = 0
     """How many of the reports are posted before the submission is answered."""
+
+    can_be_asked: bool = True
+    """Whether the records tell of it; questions about a message that they do not tell of are answered with 500."""
 
     arrives: bool = True
     """Whether the handset receives the text, reported or not."""

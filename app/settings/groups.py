@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.networks import IPvAnyNetwork
 
+from app.providers.sandbox import Evidence
+
 
 class Group(BaseModel):
     """Settings that belong together; unknown ones are refused."""
@@ -139,3 +141,9 @@ class SandboxSettings(Group):
         description="What the sandbox signs its webhooks with; by default derived from GATEWAY_SECRET_KEY.",
     )
     pace: float = Field(default=1, ge=0, le=100, description="Factor on all of the carriers' latencies.")
+    evidence: Evidence = Field(
+        default=Evidence.REFERENCE_SEARCH,
+        description="What tells whether the sandbox took a message: `webhook`, `idempotency-key`, `reference-search`, "
+        "`recipient-search` or `none`.",
+    )
+    records: bool = Field(default=True, description="Whether single messages are fetched and all of them are listed.")

@@ -80,6 +80,18 @@ async def test_a_refusal_is_not_kept_under_the_key(world: World) -> None:
     assert isinstance((await world.send("+15005550031", attempt=ref)).outcome, Accepted)
 
 
+async def test_a_message_that_was_lost_is_taken_when_it_comes_again(world: World) -> None:
+    ref = attempt(1, MESSAGE)
+    assert isinstance((await world.send("+15005550047", attempt=ref)).outcome, Unknown)
+    assert [id_of(await world.send("+15005550047", attempt=ref))] == await taken(world)
+
+
+async def test_a_message_that_the_sandbox_does_not_tell_of_is_taken_once_and_never_acknowledged(world: World) -> None:
+    for _ in range(2):
+        assert isinstance((await world.send("+15005550046", attempt=attempt(1, MESSAGE))).outcome, Unknown)
+    assert len(await taken(world)) == 1
+
+
 async def test_a_key_is_kept_as_long_as_its_submission() -> None:
     config = replace(CONFIG, max_submissions=1)
     async with a_receiver() as receiver, a_world(config, receiver=receiver) as plain:

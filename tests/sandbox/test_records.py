@@ -132,6 +132,28 @@ async def test_a_message_without_our_reference_is_found_by_its_sender_and_recipi
     assert await bodies(nameless, stranger) == []
 
 
+async def test_a_message_that_the_records_do_not_tell_of_is_no_absence_and_spoils_no_list(world: World) -> None:
+    secret = await world.send("+15005550046")
+    await world.send("+12025550123")
+    entries = (await world.look("/sandbox/submissions"))["submissions"]
+    (message_id,) = (entry["id"] for entry in entries if entry["to"] == "+15005550046")
+    told = world.adapter.parse_fetch(await world.ask(world.adapter.build_fetch(message_id, CONTEXT)))
+    assert told == NoAnswer(reason="HTTP 500")
+    by_recipient = ByRecipient(sender=SENDER, recipient="+15005550046", since=LONG_AGO, until=SOME_DAY)
+    for query in (ByReference(attempt=secret.attempt), by_recipient):
+        answer = await world.ask(world.adapter.build_search(query, None, CONTEXT))
+        assert world.adapter.parse_search(answer) == NoAnswer(reason="HTTP 500")
+    assert len(await bodies(world, TakenBetween(since=LONG_AGO, until=SOME_DAY))) == 2
+
+
+async def test_a_message_that_was_lost_at_first_is_absent_until_it_comes_again(world: World) -> None:
+    first, second = attempt(1, MESSAGE), attempt(2, MESSAGE)
+    await world.send("+15005550047", attempt=first)
+    assert await page_of(world, ByReference(attempt=first)) == SearchPage(messages=())
+    await world.send("+15005550047", attempt=second)
+    assert len((await page_of(world, ByReference(attempt=second))).messages) == 1
+
+
 async def test_a_span_begins_with_its_first_moment_and_ends_before_its_last(world: World) -> None:
     for body in ("one", "two", "three"):
         await world.send("+12025550123", body=body)

@@ -34,11 +34,12 @@ _SUBMISSIONS: Final[dict[Scenario, tuple[str, ...]]] = {
     Scenario.REFUSED_BALANCE: ("refused",),
     Scenario.THROTTLED: ("refused", "refused", "taken"),
     Scenario.NOT_ACCEPTED: ("refused", "taken"),
+    Scenario.LOST_AT_FIRST: ("refused",),
 }
 """What the provider sees of a message that nobody disturbs, where it is not one submission that is taken."""
 
 _ARRIVES_UNPROVEN: Final = frozenset(
-    {Scenario.ERROR_THEN_SILENCE, Scenario.TIMEOUT_THEN_SILENCE, Scenario.SILENT},
+    {Scenario.ERROR_THEN_SILENCE, Scenario.TIMEOUT_THEN_SILENCE, Scenario.ERROR_THEN_SECRECY, Scenario.SILENT},
 )
 """On the handset, though no webhook ever says so."""
 
@@ -65,8 +66,14 @@ class Planned:
 
     @property
     def expected(self) -> tuple[MessageStatus, DeliveryError | None]:
-        """Where it ends if nobody disturbs it."""
-        return (self.magic.expected, self.magic.error) if self.magic else (MessageStatus.DELIVERED, None)
+        """Where it ends if nobody disturbs it, and nobody asks the sandbox about it."""
+        return (MessageStatus.DELIVERED, None) if self.magic is None or self.is_resent else self.magic.end(asked=False)
+
+    @property
+    def is_resent(self) -> bool:
+        """Whether its first copy is lost and its guarantee sends a second one."""
+        lost = self.magic is not None and self.magic.scenario is Scenario.LOST_AT_FIRST
+        return lost and self.guarantee is DeliveryGuarantee.AT_LEAST_ONCE
 
     @property
     def is_silent(self) -> bool:
@@ -76,7 +83,8 @@ class Planned:
     @property
     def submissions(self) -> tuple[str, ...]:
         """What the provider sees of it, in order, if nobody disturbs it."""
-        return _SUBMISSIONS.get(self.magic.scenario, _ONCE) if self.magic else _ONCE
+        seen = _SUBMISSIONS.get(self.magic.scenario, _ONCE) if self.magic else _ONCE
+        return (*seen, "taken") if self.is_resent else seen
 
     @property
     def texts(self) -> int:

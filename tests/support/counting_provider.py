@@ -18,7 +18,7 @@ from app.services.submitting import DispatchConfig, Submitter
 from app.services.webhooks import Adapters
 from app.store.engine import Engine
 from app.transport import Transport
-from tests.support.gateway import PUBLIC_URL, SECRET_KEY, WEBHOOK_SECRET, settings_for
+from tests.support.gateway import PUBLIC_URL, SANDBOX, SECRET_KEY, settings_for
 from tests.support.raw_server import RawServer, serve, written
 
 _BODY = b'{"id": "p-1", "status": "queued"}'
@@ -36,7 +36,7 @@ class CountingProvider:
     def settings(self) -> dict[str, Any]:
         """The sandbox's settings that lead here."""
         parts = urlsplit(self.server.url)
-        return {"webhook_secret": WEBHOOK_SECRET, "url": f"{parts.scheme}://{parts.netloc}"}
+        return {**SANDBOX, "url": f"{parts.scheme}://{parts.netloc}"}
 
     def adapters(self, database_url: str) -> Adapters:
         """Give adapters that send here."""

@@ -6,7 +6,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -19,7 +19,12 @@ from app.store.engine import Engine
 SECRET_KEY = "a-secret-of-the-tests-that-is-long-enough"
 WEBHOOK_SECRET = "sandbox-webhook-secret"
 PUBLIC_URL = "https://gateway.example"
-SANDBOX = {"webhook_secret": WEBHOOK_SECRET, "url": "http://127.0.0.1:1"}
+SANDBOX: Final[dict[str, Any]] = {
+    "webhook_secret": WEBHOOK_SECRET,
+    "url": "http://127.0.0.1:1",
+    "evidence": "webhook",
+    "records": False,
+}
 """Nobody listens there: a sandbox that somebody runs on this machine is none of the tests' business."""
 
 

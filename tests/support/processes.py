@@ -38,8 +38,10 @@ HASTE: Final = {
     "GATEWAY_DISPATCH__START_SPREAD_SECONDS": "0",
     "GATEWAY_API__NOTICE_SECONDS": "0",
     "GATEWAY_SANDBOX__PACE": "0.2",
+    "GATEWAY_SANDBOX__EVIDENCE": "webhook",
+    "GATEWAY_SANDBOX__RECORDS": "false",
 }
-"""Every outcome within seconds, on a server of the tests, which waits for no disk."""
+"""Every outcome within seconds, on a server of the tests, which waits for no disk; nobody is asked."""
 
 
 def free_port() -> int:

@@ -155,6 +155,7 @@ class DispatchBench:
             GATEWAY_PUBLIC_URL=PUBLIC_URL,
             GATEWAY_SANDBOX__URL=self.provider.url,
             GATEWAY_SANDBOX__WEBHOOK_SECRET=WEBHOOK_SECRET,
+            GATEWAY_SANDBOX__RECORDS="false",  # nothing is left to be looked up later
             GATEWAY_DISPATCH__CONCURRENCY=str(concurrency),
             GATEWAY_DISPATCH__START_SPREAD_SECONDS="0",
         )
