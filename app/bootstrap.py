@@ -29,6 +29,7 @@ from app.services.messages import SANDBOX, Messages
 from app.services.queue_caps import QueueCaps
 from app.services.reconciler import LOOKS, Reconciler
 from app.services.records import ProviderRecords
+from app.services.redriving import Redriving
 from app.services.reports import Reports
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
@@ -148,6 +149,7 @@ def build_api(settings: Settings) -> ApiContext:
         authenticator=Authenticator(checking, remember_seconds=settings.api.key_cache_seconds),
         limits=_limits(settings),
         cancellation=Cancellation(checking),
+        redriving=Redriving(checking),
         messages=Messages(
             checking,
             writing,

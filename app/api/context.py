@@ -11,6 +11,7 @@ from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.redriving import Redriving
 from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
@@ -34,6 +35,7 @@ class ApiContext:
     limits: Limits
     messages: Messages
     cancellation: Cancellation
+    redriving: Redriving
     webhooks: WebhookIntake
     public_url: str
     body_seconds: float

@@ -1,4 +1,4 @@
-"""The messages resource: list, read, the history of each, and cancel. Sending is in `sending`."""
+"""The messages resource: list, read, the history of each, cancel and redrive. Sending is in `sending`."""
 
 from __future__ import annotations
 
@@ -100,6 +100,23 @@ async def cancel(request: Request, caller: CallerOf, message_id: str) -> Respons
     """
     caller.require(Scope.MESSAGES_WRITE)
     return _json(message_document(await context(request).cancellation.cancel(caller, _identifier(message_id))))
+
+
+@router.post(
+    "/{message_id}/redrive",
+    operation_id="redrive_message",
+    summary="Redrive a message that was set aside",
+    response_model=MessageView,
+)
+async def redrive(request: Request, caller: CallerOf, message_id: str) -> Response:
+    """Send a message on its way again that was set aside as `poison`, because workers died while they had it.
+
+    For operators, once the cause is mended: it needs a key with the scope `admin`. Any other message, and one that is
+    stale or has been redriven already, is answered with 409.
+    """
+    caller.require(Scope.ADMIN)
+    await _audit(request, caller, "messages.redrive", {"message_id": message_id[:_ID_LENGTH]})
+    return _json(message_document(await context(request).redriving.redrive(caller, _identifier(message_id))))
 
 
 async def _found(connection: Connection, caller: Caller, message_id: str) -> StoredMessage:

@@ -116,6 +116,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         parameters=("MessageId",),
         needs_key=True,
     ),
+    "redrive_message": Operation(
+        answers="The message, on its way again.",
+        refusals=_WITH_KEY | {ErrorCode.NOT_FOUND, ErrorCode.NOT_REDRIVABLE},
+        examples={"redriven": examples.REDRIVEN},
+        headers=_LIMITS,
+        parameters=("MessageId",),
+        needs_key=True,
+    ),
     "list_errors": Operation(
         answers="Every error with its cause and its remedy.",
         refusals=_ANY,

@@ -33,6 +33,7 @@ STATUSES: Final[dict[ErrorCode, int]] = {
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.REQUEST_TIMEOUT: 408,
     ErrorCode.NOT_CANCELABLE: 409,
+    ErrorCode.NOT_REDRIVABLE: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.VALIDATION_FAILED: 422,
@@ -100,7 +101,7 @@ class Problem(BaseModel):
     errors: list[ProblemError] = Field(description="The fields concerned; empty where it is about none.")
     message_status: MessageStatus | None = Field(
         default=None,
-        description="Where the message stands that the request was about; only with `not-cancelable`.",
+        description="Where the message stands that the request was about; with `not-cancelable` and `not-redrivable`.",
         examples=[MessageStatus.SENT],
     )
     request_id: str | None = Field(

@@ -142,6 +142,17 @@ REMEDIES: Final[dict[ErrorCode, Remedy]] = {
             message_status=MessageStatus.SENT,
         ),
     ),
+    ErrorCode.NOT_REDRIVABLE: Remedy(
+        cause="A message is redriven that was set aside with the error `poison` and is still worth sending. This one "
+        "never was, has been redriven already, or is stale; `message_status` says where it stands.",
+        remedy="Read the message to see what became of it. To send another one's text again, send it as a new message.",
+        example=Refusal(
+            ErrorCode.NOT_REDRIVABLE,
+            "The message is queued. Only one that was set aside as poison and is still worth sending can be redriven; "
+            "send another one anew.",
+            message_status=MessageStatus.QUEUED,
+        ),
+    ),
     ErrorCode.PAYLOAD_TOO_LARGE: Remedy(
         cause="The body is larger than this path takes: 64 KiB for a message, 1 MiB for a webhook.",
         remedy="Send less at once. A message is one text to one recipient; keep large data elsewhere and put a "

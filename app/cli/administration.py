@@ -14,8 +14,8 @@ import typer
 from app.bootstrap import build_administration, build_engine
 from app.cli.tables import print_table
 from app.domain.credentials import KeyMode, Scope
+from app.domain.errors import Refusal
 from app.services.administration import SENDING_SCOPES, Administration, AdministrationError, NewKey
-from app.services.redriving import NotRedrivable
 from app.settings import load_settings
 
 _T = TypeVar("_T")
@@ -123,8 +123,8 @@ def redrive(message_id: Annotated[UUID, typer.Argument(help="Of a message that w
     """Send a message on its way again that was set aside because workers died over it."""
     try:
         _do(lambda admin: admin.redrive(message_id))
-    except NotRedrivable as error:
-        raise AdministrationError(*error.args) from error
+    except Refusal as refusal:
+        raise AdministrationError(refusal.detail) from refusal
     print("queued")
 
 

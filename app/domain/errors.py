@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     REQUEST_TIMEOUT = "request-timeout"
     NOT_CANCELABLE = "not-cancelable"
+    NOT_REDRIVABLE = "not-redrivable"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     VALIDATION_FAILED = "validation-failed"
@@ -54,6 +55,7 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.METHOD_NOT_ALLOWED: "This method is not offered here",
     ErrorCode.REQUEST_TIMEOUT: "The body did not arrive in time",
     ErrorCode.NOT_CANCELABLE: "The message can no longer be canceled",
+    ErrorCode.NOT_REDRIVABLE: "The message was not set aside, or is stale",
     ErrorCode.PAYLOAD_TOO_LARGE: "The body is too large",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
     ErrorCode.VALIDATION_FAILED: "Some fields are not acceptable",

@@ -63,7 +63,7 @@ class Administration:
         self._providers = providers
 
     async def redrive(self, message_id: UUID) -> None:
-        """Send a message that was set aside on its way again; raises `NotRedrivable`."""
+        """Send a message that was set aside on its way again; raises `Refusal`."""
         await redrive_message(self._engine, message_id)
 
     async def create_account(self, name: str) -> Account:

@@ -98,7 +98,13 @@ _SENT_OUT: Final = text(
 _OWN: Final = text(
     f"SELECT {_STATE}, m.test FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id FOR UPDATE"  # noqa: S608 - constants of this module
 )
-_ANY: Final = text(f"SELECT {_STATE} FROM messages AS m WHERE m.id = :id FOR UPDATE")  # noqa: S608 - constants of this module
+_ANY: Final = text(
+    f"""
+    SELECT {_STATE} FROM messages AS m
+    WHERE m.id = :id AND m.account_id = coalesce(:account_id, m.account_id) AND (m.test OR NOT :test_only)
+    FOR UPDATE
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("account_id", type_=Uuid))
 _QUEUE_ALONE: Final = text(
     """
     INSERT INTO dispatch_queue (message_id, account_id, lane, work)
@@ -198,9 +204,12 @@ async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID
     return OwnMessage(state=_message(row), test=row.test, leased=leased_until is not None)
 
 
-async def lock_message(connection: Connection, message_id: UUID) -> tuple[MessageState, datetime] | None:
-    """Lock one message of any account and give the database's time with it; None if there is none."""
-    row = (await connection.execute(_ANY, {"id": message_id})).one_or_none()
+async def lock_message(
+    connection: Connection, message_id: UUID, *, account_id: UUID | None = None, test_only: bool = False
+) -> tuple[MessageState, datetime] | None:
+    """Lock one message, of any account where none is named, and give the database's time with it; None for none."""
+    wanted = {"id": message_id, "account_id": account_id, "test_only": test_only}
+    row = (await connection.execute(_ANY, wanted)).one_or_none()
     return None if row is None else (_message(row), row.now)
 
 

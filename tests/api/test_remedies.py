@@ -24,6 +24,6 @@ def test_cause_and_remedy_are_sentences_of_their_own(code: ErrorCode) -> None:
 def test_an_example_is_of_its_own_refusal(code: ErrorCode) -> None:
     example = REMEDIES[code].example
     assert example.code is code
-    assert (example.message_status is not None) == (code is ErrorCode.NOT_CANCELABLE)
+    assert (example.message_status is not None) == (code in {ErrorCode.NOT_CANCELABLE, ErrorCode.NOT_REDRIVABLE})
     waits = {ErrorCode.RATE_LIMITED, ErrorCode.QUEUE_FULL, ErrorCode.TEMPORARILY_UNAVAILABLE}
     assert (example.retry_after_seconds is not None) == (code in waits)

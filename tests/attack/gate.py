@@ -113,7 +113,7 @@ def check_problem(answer: Answer, status: int, code: str) -> None:
     ), document
     assert answer.header("content-type") == "application/problem+json"
     assert STATUSES[ErrorCode(code)] == status
-    shape = [*SHAPE[:-1], "message_status", SHAPE[-1]] if code == "not-cancelable" else SHAPE
+    shape = [*SHAPE[:-1], "message_status", SHAPE[-1]] if code in {"not-cancelable", "not-redrivable"} else SHAPE
     assert list(document) == shape
     assert isinstance(document["detail"], str)
     assert document["detail"]

@@ -257,11 +257,14 @@ async def test_row_12_a_key_does_what_its_scopes_say_and_nothing_more(
         post(MESSAGE, key=reader),
         post(MESSAGE, ("x-http-method-override", "POST"), key=reader),
         Asked(target=f"{one}/cancel", headers=reader),
+        Asked(target=f"{one}/redrive", headers=reader),
+        Asked(target=f"{one}/redrive", headers=writer),
         get(MESSAGES, key=writer),
         get(one, key=writer),
         get(f"{one}/events", key=writer),
         get(f"{MESSAGES}?account={'0' * 8}-0000-0000-0000-{'0' * 12}", key=reader),
         post(MESSAGE, key=ops),
         Asked(target=f"{one}/cancel", headers=ops),
+        Asked(target=f"{one}/redrive", headers=ops),
     ):
         await gate.refuses(asked, 403, "forbidden")

@@ -8,10 +8,11 @@ import time
 import pytest
 from sqlalchemy import text
 
+from app.domain.errors import ErrorCode, Refusal
 from app.domain.message import DeliveryGuarantee
 from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
-from app.services.redriving import NotRedrivable, redrive_message
+from app.services.redriving import redrive_message
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
 from app.services.submitting import DispatchConfig, Submitter
@@ -59,8 +60,9 @@ async def test_a_message_that_kills_its_workers_is_isolated_after_one_and_set_as
     await redrive_message(engine, message_id)
     assert ((await state(message_id))["status"], await dispatcher.has_lone()) == ("queued", True)
     assert len(await dispatcher.claim(limit=10, alone=True)) == 1
-    with pytest.raises(NotRedrivable, match="sending"):
+    with pytest.raises(Refusal) as refused:
         await redrive_message(engine, message_id)
+    assert (refused.value.code, refused.value.message_status) == (ErrorCode.NOT_REDRIVABLE, "sending")
 
 
 async def test_a_worker_whose_lock_is_gone_is_found_dead_within_two_looks(
