@@ -115,7 +115,8 @@ class MessageRequest(BaseModel):
     delivery_guarantee: Annotated[DeliveryGuarantee, Field(strict=False)] = Field(
         default=DeliveryGuarantee.AT_MOST_ONCE,
         description="What happens when nobody can tell whether the provider took it: at_most_once makes it "
-        "`unconfirmed`, at_least_once sends it once more and flags it `possible_duplicate`.",
+        "`unconfirmed`, at_least_once sends it once more and flags it `possible_duplicate`, where the provider "
+        "cannot be asked instead.",
         examples=[DeliveryGuarantee.AT_MOST_ONCE],
     )
     max_segments: int = Field(
@@ -156,7 +157,7 @@ class MessageView(BaseModel):
         description="As asked for.", examples=[DeliveryGuarantee.AT_MOST_ONCE]
     )
     possible_duplicate: bool = Field(
-        description="Whether it was sent a second time because the outcome of the first stayed unknown.",
+        description="Whether two copies of it may have left, since the outcome of the first stayed unknown.",
         examples=[False],
     )
     attempts: int = Field(ge=0, description="How many tries at a provider were begun.", examples=[1])

@@ -47,6 +47,15 @@ def honest(message: MessageState, status: MessageStatus, error: DeliveryError) -
     return status, error
 
 
+def doubled_once_taken(message: MessageState, attempt: AttemptState) -> bool:
+    """Whether two copies of a message may have left once one is known to have been taken.
+
+    It is not sent again then, so a second copy that only waited to leave never does.
+    """
+    waits = message.status is MessageStatus.QUEUED and attempt.phase is AttemptPhase.ABANDONED
+    return message.possible_duplicate and not waits
+
+
 def accepted(
     message: MessageState,
     attempt: AttemptState,
@@ -64,11 +73,12 @@ def accepted(
 
 
 def rejected(message: MessageState, attempt: AttemptState, failure: ProviderFailure) -> Change:
-    """End a message that its provider has refused."""
+    """End a message that its provider has refused. No second copy has left then, if this was to be one."""
     end = MessageStatus.EXPIRED if failure.error is DeliveryError.EXPIRED else MessageStatus.FAILED
     status, error = honest(message, end, failure.error)
     closed = replace(attempt, phase=AttemptPhase.REJECTED)
-    return replace(with_failure(raise_to(message, status, attempt=closed), failure), error=error)
+    change = with_failure(raise_to(message, status, attempt=closed), failure)
+    return replace(change, error=error if change.event.applied else message.error, possible_duplicate=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +124,8 @@ def not_sent(
         case GiveUp():
             status, error = honest(message, step.status, step.error)
             change = command(message, status, reason=EventReason.GAVE_UP, attempt=closed, queue=LeaveQueue())
-            return replace(with_failure(change, known.outcome.failure), error=error)
+            change = with_failure(change, known.outcome.failure)
+            return replace(change, error=error, possible_duplicate=False)
         case _:
             assert_never(step)
 

@@ -9,13 +9,16 @@ from enum import StrEnum
 from typing import Final
 
 from app.domain.evidence import ProviderMessage
-from app.domain.message import AttemptState
+from app.domain.message import AttemptState, DeliveryGuarantee, MessageState
 from app.domain.provider import Capabilities, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.status import RANKS
 
 _WINDOW_MARGIN: Final = timedelta(seconds=15)
 """The last resend has arrived this long before its key ends: the provider's clock decides when that is."""
+
+_MOST_DOUBLINGS: Final = 20
+"""Of the wait between questions; far beyond any that is kept."""
 
 _CLOCKS_APART: Final = timedelta(seconds=60)
 """How far a provider's clock may be from the database's."""
@@ -39,7 +42,11 @@ class InquiryPolicy:
     """The times that inquiries keep."""
 
     delays_seconds: tuple[float, ...] = (2, 15, 60, 60, 120, 300)
-    """The wait before each inquiry, as long as none of them tells; after the last one the guarantee decides."""
+    """The wait before each inquiry, as long as none of them tells."""
+
+    longest_delay_seconds: float = 900
+    """An `at_least_once` message is asked about until it is stale: each further wait is twice the one before, up to
+    this."""
 
     on_its_way: timedelta = timedelta(seconds=45)
     """How long after its intent was written an attempt's request may still be on its way: as long as the lease, for
@@ -56,19 +63,20 @@ class InquiryPolicy:
 
 
 def next_inquiry(
+    message: MessageState,
     attempt: AttemptState,
     capabilities: Capabilities,
     *,
     now: datetime,
-    worth_sending: bool,
     crashes: int,
     policy: InquiryPolicy,
 ) -> Inquiry | None:
     """Choose how to ask now; None where nothing is left to ask, so that the message's guarantee decides.
 
-    `worth_sending` is whether the message's validity lasts: a resend is a send, and nothing stale is sent.
+    A resend is a send: nothing stale is resent, and nothing that kills workers.
     """
-    if attempt.inquiries >= len(policy.delays_seconds):
+    worth_sending = now < message.expires_at
+    if attempt.inquiries >= len(policy.delays_seconds) and not _insists(message, policy, now=now):
         return None
     search = _search(capabilities)
     window = capabilities.idempotency_window
@@ -85,11 +93,30 @@ def can_be_asked(capabilities: Capabilities) -> bool:
     return capabilities.idempotency_window is not None or _search(capabilities) is not None
 
 
-def next_look(attempt: AttemptState, *, now: datetime, evidence_wait: timedelta, policy: InquiryPolicy) -> datetime:
+def next_look(
+    message: MessageState, attempt: AttemptState, *, now: datetime, evidence_wait: timedelta, policy: InquiryPolicy
+) -> datetime:
     """Say when to ask next after an inquiry that did not tell, or when the guarantee decides after the last one."""
-    if attempt.inquiries < len(policy.delays_seconds):
-        return now + timedelta(seconds=policy.delays_seconds[attempt.inquiries])
-    return max(now, (attempt.started_at or now) + evidence_wait)
+    delays = policy.delays_seconds
+    if attempt.inquiries < len(delays):
+        return now + timedelta(seconds=delays[attempt.inquiries])
+    if not _insists(message, policy, now=now):
+        return max(now, waits_until(attempt, evidence_wait) or now)
+    doublings = min(attempt.inquiries - len(delays) + 1, _MOST_DOUBLINGS)
+    wait = max(delays[-1], min(max(delays[-1], 1) * 2**doublings, policy.longest_delay_seconds))
+    return min(now + timedelta(seconds=wait), message.expires_at)
+
+
+def waits_until(attempt: AttemptState, evidence_wait: timedelta) -> datetime | None:
+    """Say until when a report of what may have left is waited for; None if nobody knows when it left."""
+    last_sent_at = attempt.resent_at or attempt.started_at
+    return None if last_sent_at is None else last_sent_at + evidence_wait
+
+
+def _insists(message: MessageState, policy: InquiryPolicy, *, now: datetime) -> bool:
+    """Whether to go on asking: it is to be sent at least once, and is never sent anew only because nobody answers."""
+    at_least_once = message.delivery_guarantee is DeliveryGuarantee.AT_LEAST_ONCE
+    return at_least_once and now < message.expires_at and bool(policy.delays_seconds)
 
 
 def counts_from(attempt: AttemptState, capabilities: Capabilities, policy: InquiryPolicy) -> datetime | None:

@@ -28,6 +28,7 @@ from app.domain.conclusions import (
     accepted,
     after_acceptance,
     await_evidence,
+    doubled_once_taken,
     honest,
     not_sent,
     refuses_each,
@@ -66,11 +67,9 @@ def begin(
     A stale message expires instead, and one that is `poisoned`, since its workers die, fails until it is redriven.
     """
     if message.expires_at <= now:
-        status, error = honest(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED)
-        return command(message, status, error=error, queue=LeaveQueue())
+        return _never_begun(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED, reason=None)
     if poisoned:
-        status, error = honest(message, MessageStatus.FAILED, DeliveryError.POISON)
-        return command(message, status, error=error, reason=EventReason.POISON, queue=LeaveQueue())
+        return _never_begun(message, MessageStatus.FAILED, DeliveryError.POISON, reason=EventReason.POISON)
     number = message.attempts + 1
     attempt = AttemptState(number=number, phase=AttemptPhase.STARTED, provider=provider, fence=fence, started_at=now)
     change = command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease, worker=worker))
@@ -156,12 +155,11 @@ def report(
     if against is not None:
         return replace(change, event=event)
     good = status in {MessageStatus.SENT, MessageStatus.DELIVERED}
-    resend_pending = message.status is MessageStatus.QUEUED
     return replace(
         change,
         event=event,
         error=None if good else said.error or message.error,
-        possible_duplicate=message.possible_duplicate and not resend_pending,
+        possible_duplicate=doubled_once_taken(message, attempt),
     )
 
 
@@ -175,6 +173,14 @@ def give_back(message: MessageState, attempt: AttemptState, *, now: datetime, cr
         attempt=closed,
         queue=Requeue(work=sending_work(crashes), due_at=now),
     )
+
+
+def _never_begun(
+    message: MessageState, status: MessageStatus, error: DeliveryError, *, reason: EventReason | None
+) -> Change:
+    status, error = honest(message, status, error)
+    change = command(message, status, error=error, reason=reason, queue=LeaveQueue())
+    return replace(change, possible_duplicate=False)
 
 
 def _not_known(
@@ -208,7 +214,9 @@ def _deferred_late(message: MessageState, attempt: AttemptState, outcome: Deferr
     change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
     hand_over = message.status is MessageStatus.SENDING
     queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
-    return with_failure(replace(change, queue=queue), outcome.failure)
+    # A second copy is still to leave if the message goes on; else it never does.
+    doubled = message.possible_duplicate and hand_over
+    return with_failure(replace(change, queue=queue, possible_duplicate=doubled), outcome.failure)
 
 
 def _tells(attempt: AttemptState, outcome: Rejected | Deferred) -> bool:
@@ -217,15 +225,29 @@ def _tells(attempt: AttemptState, outcome: Rejected | Deferred) -> bool:
 
 
 def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOutcome, follow_up: QueueStep) -> Change:
-    """Keep what an outcome says of an attempt that is already closed; it decides nothing any more."""
-    given_up = message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate
-    in_doubt = given_up and attempt.phase is AttemptPhase.ABANDONED
-    if in_doubt and isinstance(outcome, Rejected | Deferred) and _tells(attempt, outcome):
-        # Nobody could tell; now somebody can.
+    """Keep what an outcome says of an attempt that is already closed; only what ends a doubt counts any more."""
+    match outcome:
+        case Accepted():
+            return _accepted_late(message, attempt, outcome, follow_up)
+        case Rejected() | Deferred() if attempt.phase is AttemptPhase.ABANDONED and _tells(attempt, outcome):
+            return _refused_late(message, attempt, outcome)
+        case Rejected() | Deferred() | Unknown():
+            change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
+            return with_failure(change, outcome.failure)
+        case _:
+            assert_never(outcome)
+
+
+def _refused_late(message: MessageState, attempt: AttemptState, outcome: Rejected | Deferred) -> Change:
+    """Nobody could tell; now somebody can: of the two copies that there may have been, this one never was."""
+    if message.status is MessageStatus.UNCONFIRMED and not message.possible_duplicate:
         return rejected(message, attempt, outcome.failure)
-    if not isinstance(outcome, Accepted):
-        change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
-        return with_failure(change, outcome.failure)
+    phase = AttemptPhase.REJECTED if isinstance(outcome, Rejected) else AttemptPhase.NOT_SENT
+    change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=replace(attempt, phase=phase))
+    return with_failure(replace(change, possible_duplicate=False), outcome.failure)
+
+
+def _accepted_late(message: MessageState, attempt: AttemptState, outcome: Accepted, follow_up: QueueStep) -> Change:
     known = replace(
         attempt,
         phase=AttemptPhase.ACCEPTED,
@@ -234,6 +256,7 @@ def _late_outcome(message: MessageState, attempt: AttemptState, outcome: SendOut
     against = objection(message, attempt, MessageStatus.SENT)
     if against is None:
         change = raise_to(message, MessageStatus.SENT, attempt=known, queue=follow_up)
+        change = replace(change, possible_duplicate=doubled_once_taken(message, attempt))
     else:
         change = noted(message, MessageStatus.SENT, against, attempt=known)
     return with_words(change, provider_status=outcome.provider_status)

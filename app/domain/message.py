@@ -24,7 +24,7 @@ class DeliveryGuarantee(StrEnum):
     """It becomes `unconfirmed`; it is never sent a second time."""
 
     AT_LEAST_ONCE = "at_least_once"
-    """It is sent once more, flagged `possible_duplicate`."""
+    """It is sent once more, flagged `possible_duplicate`, unless its provider could have been asked."""
 
 
 class AttemptPhase(StrEnum):

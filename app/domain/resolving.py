@@ -24,7 +24,7 @@ from app.domain.conclusions import (
 )
 from app.domain.delivery_errors import DeliveryError
 from app.domain.evidence import NoAnswer, ProviderMessage
-from app.domain.inquiry import Inquiry, Sighting, counts_from, next_look
+from app.domain.inquiry import Inquiry, Sighting, can_be_asked, counts_from, next_look, waits_until
 from app.domain.lifecycle import report
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
 from app.domain.policy import LifecyclePolicy
@@ -63,7 +63,7 @@ def rescue(
     fenced = replace(attempt, fence=fence)
     if attempt.phase is AttemptPhase.UNKNOWN:
         # It died while it asked; what it asked counts as asked.
-        due_at = next_look(fenced, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
+        due_at = next_look(message, fenced, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
         return _look_again(message, fenced, EventReason.WORKER_LOST, due_at)
     change = await_evidence(message, fenced, EventReason.WORKER_LOST, now=now, capabilities=capabilities, policy=policy)
     queue = change.queue
@@ -166,7 +166,8 @@ def not_found(
     if sighting is Sighting.UNCLEAR or conclusive_at is None:
         return unanswered(message, attempt, NoAnswer(reason="unclear"), fence=fence, now=now, policy=policy)
     if now < conclusive_at:
-        due_at = min(next_look(attempt, now=now, evidence_wait=policy.evidence_wait, policy=inquiry), conclusive_at)
+        next_at = next_look(message, attempt, now=now, evidence_wait=policy.evidence_wait, policy=inquiry)
+        due_at = min(next_at, conclusive_at)
         last_chance = attempt.inquiries >= len(inquiry.delays_seconds) - 2
         return _look_again(message, attempt, EventReason.NOT_FOUND, conclusive_at if last_chance else due_at)
     if attempt.absent_since is None:
@@ -190,7 +191,7 @@ def unanswered(
     """Note that the provider did not tell; it is asked again, or the guarantee decides once it was asked enough."""
     if fence != attempt.fence or not attempt.phase.is_open or message.status is not MessageStatus.SENDING:
         return noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
-    due_at = next_look(attempt, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
+    due_at = next_look(message, attempt, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
     if answer.retry_after_seconds is not None:
         ceiling = policy.retry.retry_after_ceiling_seconds
         due_at = max(due_at, now + timedelta(seconds=min(answer.retry_after_seconds, ceiling)))
@@ -199,14 +200,30 @@ def unanswered(
     return with_failure(change, failure)
 
 
-def resolve(message: MessageState, attempt: AttemptState, *, now: datetime, crashes: int = 0) -> Change:
-    """End the wait for evidence as the message's guarantee says."""
+def resolve(
+    message: MessageState,
+    attempt: AttemptState,
+    *,
+    now: datetime,
+    capabilities: Capabilities,
+    policy: LifecyclePolicy,
+    crashes: int = 0,
+) -> Change:
+    """End the wait for evidence as the message's guarantee says, or go on with it while a report may still come.
+
+    A provider that can be asked is never given a second copy because it did not answer: what it declares is what
+    keeps its messages from being doubled, so what it cannot tell in time stays unconfirmed.
+    """
     again = Requeue(work=sending_work(crashes), due_at=now)
     if attempt.phase is AttemptPhase.NOT_SENT:
         return command(message, MessageStatus.QUEUED, reason=EventReason.RETRY, attempt=attempt, queue=again)
+    until = waits_until(attempt, policy.evidence_wait)
+    if until is not None and now < until:
+        return _look_again(message, attempt, EventReason.OUTCOME_UNKNOWN, until)
     closed = replace(attempt, phase=AttemptPhase.ABANDONED)
     may_resend = (
         message.delivery_guarantee is DeliveryGuarantee.AT_LEAST_ONCE
+        and not can_be_asked(capabilities)
         and not message.possible_duplicate
         and now < message.expires_at
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from app.domain.change import LEAVE_QUEUE, Change, EventReason, EventSource, QueueStep, StatusEvent
 from app.domain.delivery_errors import DeliveryError
 from app.domain.message import AttemptState, MessageState
 from app.domain.provider import ProviderFailure
 from app.domain.status import MessageStatus, outranks, require_command
+
+_OF_ANY_ATTEMPT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
+"""What counts of an attempt that another has replaced: its failure says nothing of the other one."""
 
 
 def objection(message: MessageState, attempt: AttemptState, status: MessageStatus) -> EventReason | None:
@@ -17,7 +21,7 @@ def objection(message: MessageState, attempt: AttemptState, status: MessageStatu
         return EventReason.CANCELED
     if status is message.status:
         return EventReason.DUPLICATE
-    if attempt.number < message.attempts and status is not MessageStatus.DELIVERED:
+    if attempt.number < message.attempts and status not in _OF_ANY_ATTEMPT:
         return EventReason.SUPERSEDED_ATTEMPT
     return None if outranks(status, message.status) else EventReason.OUTRANKED
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from app.domain.change import Change
+from app.domain.change import Change, EventReason
 from app.domain.evidence import (
     ByRecipient,
     ByReference,
@@ -86,7 +86,7 @@ class Resolver:
             taken = [self._take(item, fence, asked_at) for item in work]
             await apply_changes(connection, [change for change, _ in taken])
         for change, question in taken:
-            if question is None:
+            if question is None and change.event.reason is EventReason.NO_EVIDENCE:
                 _log.warning("no evidence", message_id=str(change.message_id), status=change.status.value)
         return [question for _, question in taken if question is not None]
 
@@ -119,21 +119,25 @@ class Resolver:
         return len(questions)
 
     def _take(self, work: Unresolved, fence: int, asked_at: float) -> tuple[Change, Question | None]:
-        policy = self._config.policy.inquiry
+        policy = self._config.policy
         worth_seconds = (work.state.expires_at - work.now).total_seconds()
+        capabilities = capabilities_of(self._adapters, work.attempt.provider)
         inquiry = None
         if work.attempt.phase is not AttemptPhase.NOT_SENT:
             inquiry = next_inquiry(
-                work.attempt,
-                capabilities_of(self._adapters, work.attempt.provider),
-                now=work.now,
-                worth_sending=worth_seconds > 0,
-                crashes=work.crashes,
-                policy=policy,
+                work.state, work.attempt, capabilities, now=work.now, crashes=work.crashes, policy=policy.inquiry
             )
         query = self._query(work, inquiry)
         if inquiry is None or (query is None and inquiry is not Inquiry.RESEND):
-            return resolve(work.state, work.attempt, now=work.now, crashes=work.crashes), None
+            change = resolve(
+                work.state,
+                work.attempt,
+                now=work.now,
+                capabilities=capabilities,
+                policy=policy,
+                crashes=work.crashes,
+            )
+            return change, None
         lease = self._config.lease
         assignment = Assignment(
             attempt=AttemptRef(message_id=work.state.id, number=work.attempt.number),

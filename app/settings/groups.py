@@ -81,7 +81,8 @@ class DispatchSettings(Group):
     max_tries: int = Field(default=6, ge=1, le=20, description="Tries of a message that was certainly not sent.")
     inquiry_delays_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(2, 15, 60, 60, 120, 300),
-        description="Wait before each question to a provider about an unknown outcome, as a JSON list.",
+        description="Wait before each question to a provider about an unknown outcome, as a JSON list; under "
+        "`at_least_once` further ones follow until the message is stale.",
     )
     sightings_apart_seconds: float = Field(
         default=30, gt=0, description="How far apart two searches are that find nothing, before that proves anything."

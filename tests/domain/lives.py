@@ -6,15 +6,29 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.domain.change import Change
+from app.domain.conclusions import NOTHING_OFFERED
 from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import begin, settle
 from app.domain.message import AttemptState, DeliveryGuarantee, MessageState
 from app.domain.policy import LifecyclePolicy
-from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, StatusReport, Unknown
+from app.domain.provider import (
+    Accepted,
+    Capabilities,
+    Deferred,
+    ProviderFailure,
+    Rejected,
+    SendOutcome,
+    StatusReport,
+    Unknown,
+)
+from app.domain.resolving import resolve
 from app.domain.status import MessageStatus
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 POLICY = LifecyclePolicy()
+LATER = NOW + POLICY.evidence_wait
+"""When no report of what left at `NOW` is waited for any more."""
+
 QUEUED = MessageState(
     id=UUID(int=1),
     status=MessageStatus.QUEUED,
@@ -42,6 +56,18 @@ def settled(
 ) -> Change:
     """What the outcome of an attempt changes, told by the worker that holds `fence`."""
     return settle(message, attempt, outcome, fence=fence, tries=tries, now=NOW, jitter=0.5, policy=POLICY)
+
+
+def given_up(
+    message: MessageState,
+    attempt: AttemptState,
+    *,
+    now: datetime = LATER,
+    capabilities: Capabilities = NOTHING_OFFERED,
+    crashes: int = 0,
+) -> Change:
+    """What the guarantee makes of an attempt that nothing more can be learnt about."""
+    return resolve(message, attempt, now=now, capabilities=capabilities, policy=POLICY, crashes=crashes)
 
 
 def said(status: MessageStatus, error: DeliveryError | None = None) -> StatusReport:

@@ -12,7 +12,7 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import report
 from app.domain.message import AttemptPhase, DeliveryGuarantee, MessageState
 from app.domain.provider import Deferred, ProviderFailure, SendOutcome
-from app.domain.resolving import rescue, resolve
+from app.domain.resolving import rescue
 from app.domain.status import IllegalTransition, MessageStatus
 from app.domain.waiting import cancel, claim, release
 from tests.domain.lives import (
@@ -24,6 +24,7 @@ from tests.domain.lives import (
     REJECTED,
     UNKNOWN,
     after,
+    given_up,
     said,
     sending,
     settled,
@@ -38,7 +39,7 @@ def awaiting_a_second_copy() -> MessageState:
     """A queued message whose first copy may have been taken."""
     message, attempt = sending(replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE))
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, _ = after(resolve(message, attempt, now=NOW), message)
+    message, _ = after(given_up(message, attempt), message)
     return message
 
 
@@ -98,7 +99,7 @@ def test_evidence_about_the_first_copy_still_counts_once_the_second_is_withdrawn
 ) -> None:
     message, attempt = sending(replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE))
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     withdrawn = cancel(message, leased=False)
     assert withdrawn is not None
     assert settled(withdrawn.apply_to(message), attempt, evidence).status is status
@@ -152,7 +153,7 @@ def test_a_second_copy_found_stale_right_before_its_send_leaves_the_message_unco
 def test_a_worker_that_comes_back_late_and_found_the_message_stale_makes_an_unconfirmed_one_expired() -> None:
     message, attempt = sending()
     message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     assert message.status is MessageStatus.UNCONFIRMED
     change = settled(message, attempt, STALE, fence=7)
     assert (change.status, change.error) == (MessageStatus.EXPIRED, DeliveryError.EXPIRED)

@@ -12,17 +12,17 @@ from app.domain.inquiry import Inquiry
 from app.domain.lifecycle import begin
 from app.domain.message import AttemptState, DeliveryGuarantee, MessageState
 from app.domain.provider import ProviderFailure, Rejected, SendOutcome
-from app.domain.resolving import ask, resolve
+from app.domain.resolving import ask
 from app.domain.status import MessageStatus
 from app.domain.waiting import cancel
-from tests.domain.lives import DEFERRED, NOW, QUEUED, REJECTED, UNKNOWN, after, sending, settled
+from tests.domain.lives import DEFERRED, NOW, QUEUED, REJECTED, UNKNOWN, after, given_up, sending, settled
 
 
 def resent() -> MessageState:
     """A message whose first copy may have been taken and whose second is due."""
     message, attempt = sending(replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE))
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, _ = after(resolve(message, attempt, now=NOW), message)
+    message, _ = after(given_up(message, attempt), message)
     assert message.possible_duplicate
     return message
 
@@ -44,7 +44,7 @@ def test_a_second_copy_that_is_refused_leaves_the_message_unconfirmed(outcome: S
 def test_a_late_word_that_it_was_never_taken_ends_the_doubt(outcome: SendOutcome) -> None:
     message, attempt = sending()
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     assert message.status is MessageStatus.UNCONFIRMED
     assert settled(message, attempt, outcome).status is MessageStatus.FAILED
 
@@ -67,7 +67,7 @@ def test_that_the_first_request_was_not_taken_says_nothing_of_its_resend(outcome
     assert change.status is MessageStatus.SENDING
     assert change.attempt is not None
     assert change.attempt.phase.is_open
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     assert settled(message, attempt, outcome).status is MessageStatus.UNCONFIRMED
 
 

@@ -10,14 +10,26 @@ from uuid import UUID
 import pytest
 
 from app.domain.evidence import ProviderMessage
-from app.domain.inquiry import Inquiry, InquiryPolicy, Sighting, judge, next_inquiry, search_span
-from app.domain.message import AttemptPhase, AttemptState
+from app.domain.inquiry import (
+    Inquiry,
+    InquiryPolicy,
+    Sighting,
+    judge,
+    next_inquiry,
+    next_look,
+    search_span,
+    waits_until,
+)
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
 from app.domain.provider import Capabilities, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.status import MessageStatus
-from tests.domain.lives import NOW
+from tests.domain.lives import NOW, QUEUED
 
 POLICY: Final = InquiryPolicy()
+ASKED: Final = replace(QUEUED, status=MessageStatus.SENDING, attempts=1, expires_at=NOW + timedelta(hours=48))
+STALE: Final = replace(ASKED, expires_at=NOW)
+INSISTENT: Final = replace(ASKED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
 ATTEMPT: Final = AttemptState(number=1, phase=AttemptPhase.UNKNOWN, provider="acme", fence=7, started_at=NOW)
 REF: Final = AttemptRef(message_id=UUID(int=1), number=1)
 SEND: Final = SendRequest(
@@ -38,8 +50,14 @@ SEEN: Final = ProviderMessage(
 
 
 def asked(capabilities: Capabilities, attempt: AttemptState = ATTEMPT, **change: Any) -> Inquiry | None:
-    given: dict[str, Any] = {"now": NOW + timedelta(seconds=5), "worth_sending": True, "crashes": 0, **change}
-    return next_inquiry(attempt, capabilities, policy=POLICY, **given)
+    given: dict[str, Any] = {"now": NOW + timedelta(seconds=5), "crashes": 0, "policy": POLICY, **change}
+    return next_inquiry(given.pop("message", ASKED), attempt, capabilities, **given)
+
+
+def asked_next(message: MessageState, inquiries: int, *, now: datetime = NOW) -> timedelta:
+    """How long after `now` the next question comes, after so many that did not tell."""
+    attempt = replace(ATTEMPT, inquiries=inquiries)
+    return next_look(message, attempt, now=now, evidence_wait=timedelta(seconds=120), policy=POLICY) - now
 
 
 def judged(inquiry: Inquiry, *found: ProviderMessage, bound: tuple[str, ...] = ()) -> ProviderMessage | Sighting:
@@ -65,20 +83,16 @@ def test_the_cheapest_question_that_a_provider_offers_comes_first(
 
 def test_nothing_is_resent_once_it_is_stale_or_its_key_has_run_out_or_it_kills_workers() -> None:
     late: datetime = NOW + timedelta(hours=24)
-    assert (asked(KEY, worth_sending=False), asked(KEY, now=late), asked(KEY, crashes=3)) == (None, None, None)
-    assert asked(BOTH, worth_sending=False) is Inquiry.REFERENCE
+    assert (asked(KEY, message=STALE), asked(KEY, now=late), asked(KEY, crashes=3)) == (None, None, None)
+    assert asked(BOTH, message=STALE) is Inquiry.REFERENCE
 
 
 @pytest.mark.parametrize(("lease_seconds", "last_seconds"), [(45, 60), (120, 135)])
 def test_a_resend_that_leaves_as_its_lease_ends_still_finds_its_key(lease_seconds: int, last_seconds: int) -> None:
     policy = InquiryPolicy(on_its_way=timedelta(seconds=lease_seconds))
     ends_at = NOW + timedelta(hours=24) - timedelta(seconds=last_seconds)
-
-    def asked_at(now: datetime) -> Inquiry | None:
-        return next_inquiry(ATTEMPT, KEY, now=now, worth_sending=True, crashes=0, policy=policy)
-
-    assert asked_at(ends_at - timedelta(seconds=1)) is Inquiry.RESEND
-    assert asked_at(ends_at) is None
+    assert asked(KEY, policy=policy, now=ends_at - timedelta(seconds=1)) is Inquiry.RESEND
+    assert asked(KEY, policy=policy, now=ends_at) is None
 
 
 def test_a_provider_that_answers_no_resend_is_searched_where_it_can_be() -> None:
@@ -87,6 +101,35 @@ def test_a_provider_that_answers_no_resend_is_searched_where_it_can_be() -> None
 
 def test_after_the_last_question_the_guarantee_decides() -> None:
     assert asked(KEY, replace(ATTEMPT, inquiries=len(POLICY.delays_seconds))) is None
+    assert asked_next(ASKED, 6) == timedelta(seconds=120)
+
+
+@pytest.mark.parametrize("capabilities", [KEY, REFERENCE, RECIPIENT])
+def test_what_is_to_be_sent_at_least_once_is_asked_about_until_it_is_stale(capabilities: Capabilities) -> None:
+    often = replace(ATTEMPT, inquiries=50)
+    last_moment = INSISTENT.expires_at - timedelta(seconds=1)
+    assert asked(capabilities, often, message=INSISTENT) is not None
+    assert asked(capabilities, often, message=INSISTENT, now=INSISTENT.expires_at) is None
+    assert asked(REFERENCE, often, message=INSISTENT, now=last_moment) is Inquiry.REFERENCE
+    assert asked(KEY, often, message=INSISTENT, now=NOW + timedelta(hours=24)) is None
+
+
+def test_whoever_is_asked_again_and_again_is_asked_less_and_less_often() -> None:
+    waits = [asked_next(INSISTENT, inquiries).total_seconds() for inquiries in (0, 5, 6, 7, 8, 500)]
+    assert waits == [2, 300, 600, 900, 900, 900]
+    assert asked_next(INSISTENT, 8, now=INSISTENT.expires_at - timedelta(seconds=7)) == timedelta(seconds=7)
+
+
+def test_nobody_is_asked_where_asking_is_turned_off() -> None:
+    policy = InquiryPolicy(delays_seconds=())
+    assert asked(KEY, message=INSISTENT, policy=policy) is None
+
+
+def test_the_wait_for_reports_begins_when_a_request_may_last_have_left() -> None:
+    wait = timedelta(seconds=120)
+    assert waits_until(ATTEMPT, wait) == NOW + wait
+    assert waits_until(replace(ATTEMPT, resent_at=NOW + wait), wait) == NOW + wait + wait
+    assert waits_until(replace(ATTEMPT, started_at=None), wait) is None
 
 
 def test_our_reference_proves_it_whatever_else_the_record_says() -> None:

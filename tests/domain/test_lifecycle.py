@@ -12,11 +12,12 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import begin, report, settle
 from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee
 from app.domain.provider import Deferred, SendOutcome
-from app.domain.resolving import rescue, resolve
+from app.domain.resolving import rescue
 from app.domain.status import IllegalTransition, MessageStatus
 from tests.domain.lives import (
     ACCEPTED,
     DEFERRED,
+    LATER,
     NOW,
     POLICY,
     QUEUED,
@@ -24,6 +25,7 @@ from tests.domain.lives import (
     THROTTLED,
     UNKNOWN,
     after,
+    given_up,
     said,
     sending,
     settled,
@@ -136,14 +138,14 @@ def test_a_fenced_workers_deferral_is_evidence_but_the_resolver_decides_the_retr
     change = settled(message, attempt, DEFERRED, fence=7)
     assert (change.status, change.queue) == (MessageStatus.SENDING, Requeue(work=Work.RESOLVE, due_at=NOW))
     message, attempt = after(change, message)
-    again = resolve(message, attempt, now=NOW)
-    assert (again.status, again.queue) == (MessageStatus.QUEUED, Requeue(work=Work.SEND, due_at=NOW))
+    again = given_up(message, attempt)
+    assert (again.status, again.queue) == (MessageStatus.QUEUED, Requeue(work=Work.SEND, due_at=LATER))
 
 
 def test_without_evidence_at_most_once_ends_unconfirmed_and_is_never_sent_again() -> None:
     message, attempt = sending()
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    change = resolve(message, attempt, now=NOW)
+    change = given_up(message, attempt)
     assert (change.status, change.error) == (MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN)
     assert change.queue == LeaveQueue()
     assert change.attempt == replace(attempt, phase=AttemptPhase.ABANDONED)
@@ -153,18 +155,18 @@ def test_without_evidence_at_least_once_is_sent_once_more_and_flagged() -> None:
     start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     message, attempt = sending(start)
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     assert (message.status, message.possible_duplicate) == (MessageStatus.QUEUED, True)
     message, attempt = sending(message)
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    assert resolve(message, attempt, now=NOW).status is MessageStatus.UNCONFIRMED
+    assert given_up(message, attempt).status is MessageStatus.UNCONFIRMED
 
 
 def test_an_expired_message_is_not_sent_a_second_time() -> None:
     start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     message, attempt = sending(start)
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    assert resolve(message, attempt, now=message.expires_at).status is MessageStatus.UNCONFIRMED
+    assert given_up(message, attempt, now=message.expires_at).status is MessageStatus.UNCONFIRMED
 
 
 @pytest.mark.parametrize("status", [MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT])
@@ -181,7 +183,7 @@ def test_any_report_on_an_unknown_attempt_proves_that_it_was_taken(status: Messa
 def test_late_evidence_raises_an_unconfirmed_message() -> None:
     message, attempt = sending()
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     change = report(message, attempt, said(MessageStatus.DELIVERED))
     assert (change.status, change.error) == (MessageStatus.DELIVERED, None)
 
@@ -203,12 +205,13 @@ def test_a_report_that_changes_nothing_is_stored_with_the_reason(status: Message
     assert change.event.status is status
 
 
-def test_of_a_superseded_attempt_only_a_delivery_counts() -> None:
+def test_of_a_superseded_attempt_only_what_was_taken_counts() -> None:
     first_message, first = sending()
     message, first = after(settled(first_message, first, DEFERRED), first_message)
     message, _ = sending(message)
     refused = report(message, first, said(MessageStatus.UNDELIVERED))
     assert (refused.status, refused.event.reason) == (MessageStatus.SENDING, EventReason.SUPERSEDED_ATTEMPT)
+    assert report(message, first, said(MessageStatus.SENT)).status is MessageStatus.SENT
     assert report(message, first, said(MessageStatus.DELIVERED)).status is MessageStatus.DELIVERED
 
 
@@ -223,7 +226,7 @@ def test_a_report_before_a_pending_resend_takes_the_duplicate_flag_back() -> Non
     start = replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     message, attempt = sending(start)
     message, attempt = after(settled(message, attempt, UNKNOWN), message)
-    message, attempt = after(resolve(message, attempt, now=NOW), message)
+    message, attempt = after(given_up(message, attempt), message)
     change = report(message, attempt, said(MessageStatus.DELIVERED))
     assert (change.possible_duplicate, change.queue) == (False, LeaveQueue())
 

@@ -17,10 +17,10 @@ from app.domain.inquiry import Inquiry, Sighting
 from app.domain.lifecycle import begin, settle
 from app.domain.message import AttemptPhase, AttemptState, MessageState
 from app.domain.provider import Capabilities, Deferred, ProviderFailure, Rejected, SendOutcome
-from app.domain.resolving import ask, found, not_found, rescue, resent, resolve, unanswered
+from app.domain.resolving import ask, found, not_found, rescue, resent, unanswered
 from app.domain.status import MessageStatus
 from app.domain.waiting import redrive
-from tests.domain.lives import ACCEPTED, DEFERRED, NOW, POLICY, QUEUED, REJECTED, UNKNOWN, after, sending
+from tests.domain.lives import ACCEPTED, DEFERRED, NOW, POLICY, QUEUED, REJECTED, UNKNOWN, after, given_up, sending
 
 SEARCHED: Final = Capabilities(reference_search=True)
 FETCHED: Final = Capabilities(reference_search=True, fetch=True)
@@ -186,7 +186,7 @@ def test_after_the_last_question_the_guarantee_decides_once_the_wait_for_reports
     change = unanswered(message, spent, NoAnswer(reason="HTTP 500"), fence=9, now=NOW, policy=POLICY)
     assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120))
     message, attempt = after(change, message)
-    assert resolve(message, attempt, now=NOW + timedelta(seconds=120)).status is MessageStatus.UNCONFIRMED
+    assert given_up(message, attempt).status is MessageStatus.UNCONFIRMED
 
 
 def test_a_fenced_workers_deferral_does_not_end_a_question_that_went_out_meanwhile() -> None:
@@ -208,5 +208,5 @@ def test_a_message_that_three_workers_died_over_is_set_aside_and_can_be_redriven
 
 def test_a_message_whose_worker_died_goes_out_alone() -> None:
     message, attempt = unknown()
-    change = resolve(message, replace(attempt, phase=AttemptPhase.NOT_SENT), now=NOW, crashes=1)
+    change = given_up(message, replace(attempt, phase=AttemptPhase.NOT_SENT), now=NOW, crashes=1)
     assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=NOW)

@@ -67,20 +67,18 @@ class Asking:
 
     def _begin(self, worker: Worker, text: Text, attempt: AttemptState, row: QueueRow) -> Question | None:
         around, store, now = self.around, self.around.database.store, self.around.database.now
-        message, policy = store.messages[text.state.id], around.scenario.policy.inquiry
-        inquiry = None
+        message, policy = store.messages[text.state.id], around.scenario.policy
+        capabilities, inquiry = around.scenario.capabilities, None
         if attempt.phase is not AttemptPhase.NOT_SENT:
             inquiry = around.decisions.next_inquiry(
-                attempt,
-                around.scenario.capabilities,
-                now=now,
-                worth_sending=message.expires_at > now,
-                crashes=row.crashes,
-                policy=policy,
+                message, attempt, capabilities, now=now, crashes=row.crashes, policy=policy.inquiry
             )
         self._count_spent_key(attempt, inquiry)
         if inquiry is None:
-            around.database.commit([around.decisions.resolve(message, attempt, now=now, crashes=row.crashes)])
+            change = around.decisions.resolve(
+                message, attempt, now=now, capabilities=capabilities, policy=policy, crashes=row.crashes
+            )
+            around.database.commit([change])
             return None
         fence, asked = store.next_fence(), Asked(inquiry=inquiry)
         lease = timedelta(seconds=around.scenario.lease)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.domain.change import EventReason
 from app.domain.delivery_errors import DeliveryError
-from app.domain.message import DeliveryGuarantee, MessageState
+from app.domain.message import AttemptPhase, DeliveryGuarantee, MessageState
 from app.domain.status import FINAL, RANKS, MessageStatus
 from tests.simulation.database import Database, Meaning
 from tests.simulation.provider import Provider
@@ -21,6 +21,8 @@ from tests.simulation.timeline import moment
 
 _AT_REST: Final = FINAL | {MessageStatus.SENT}
 _TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
+_NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
+_NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
 _NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
 
 
@@ -44,7 +46,8 @@ def findings(run: Finished) -> list[str]:
             continue
         sentences = [*_rest(run, message), *_bounds(run, message), *_stale(run, text), *_reported(run, text, message)]
         if not text.twin:
-            sentences += [*_copies(run, text, message, taken[message.id]), *_honest(run, text, message)]
+            sentences += [*_copies(run, message, taken[message.id]), *_flagged(run, message)]
+            sentences += _honest(run, text, message)
         found += [f"message {message.id.int}: {sentence}" for sentence in sentences]
     return found
 
@@ -57,10 +60,10 @@ def _rest(run: Finished, message: MessageState) -> Iterator[str]:
         yield "still in the queue"
 
 
-def _copies(run: Finished, text: Text, message: MessageState, taken: int) -> Iterator[str]:
+def _copies(run: Finished, message: MessageState, taken: int) -> Iterator[str]:
     """The provider took it as often as its guarantee and its status allow."""
     if taken > 1:
-        yield from _excess(run, text, message, taken)
+        yield from _excess(run, message, taken)
     if message.status in _TAKEN and not taken:
         yield f"{message.status}, but not taken"
     heard = any(run.database.heard[message.id, number] for number in range(1, message.attempts + 1))
@@ -69,7 +72,7 @@ def _copies(run: Finished, text: Text, message: MessageState, taken: int) -> Ite
         yield f"{message.status}, but taken"
 
 
-def _excess(run: Finished, text: Text, message: MessageState, taken: int) -> Iterator[str]:
+def _excess(run: Finished, message: MessageState, taken: int) -> Iterator[str]:
     if message.delivery_guarantee is DeliveryGuarantee.AT_MOST_ONCE:
         yield f"taken {taken} times under at_most_once"
     elif taken > 2:
@@ -77,38 +80,54 @@ def _excess(run: Finished, text: Text, message: MessageState, taken: int) -> Ite
     elif not message.possible_duplicate:
         yield "taken twice, and not flagged"
     if run.scenario.kind.can_be_asked:
-        first = min(copy.ref.number for copy in run.provider.copies if copy.ref.message_id == message.id)
-        yield from (f"taken twice, although {why}" for why in _not_excused(run, text, message.id, first))
+        yield f"taken {taken} times, although its provider could be asked"
+
+
+def _flagged(run: Finished, message: MessageState) -> Iterator[str]:
+    """It is a possible duplicate exactly where more than one of its attempts may have been taken."""
+    attempts = run.database.store.attempts[message.id].values()
+    in_doubt = [each.number for each in attempts if each.phase not in _NEVER_TAKEN]
+    if message.possible_duplicate != (len(in_doubt) > 1):
+        yield f"possible_duplicate is {message.possible_duplicate}, and attempts {in_doubt} may have been taken"
 
 
 def _honest(run: Finished, text: Text, message: MessageState) -> Iterator[str]:
-    """It is said to be unconfirmed only where nobody could tell."""
-    if message.status is not MessageStatus.UNCONFIRMED or not run.scenario.kind.can_be_asked:
+    """It is said to be unconfirmed only where nobody could tell, and nobody gives up too soon."""
+    given_up = [line for line in _lines(run, message.id) if _gave_up(line)]
+    for line in given_up:
+        attempt = run.database.store.attempts[message.id][line.event.attempt or 0]
+        if line.at < (attempt.resent_at or attempt.started_at or line.at) + run.scenario.policy.evidence_wait:
+            yield f"gave up attempt {attempt.number} before reports of it were waited for"
+    if message.status is not MessageStatus.UNCONFIRMED:
         return
-    doubtful = [line.event.attempt for line in _lines(run, message.id) if _gave_up(line)]
-    if not doubtful or doubtful[0] is None:
+    for number, attempt in run.database.store.attempts[message.id].items():
+        if attempt.phase is AttemptPhase.ACCEPTED and _NOT_DELIVERED.isdisjoint(run.database.heard[message.id, number]):
+            yield f"unconfirmed, although attempt {number} was taken"
+    if not run.scenario.kind.can_be_asked:
+        return
+    if not given_up or given_up[0].event.attempt is None:
         yield "unconfirmed without ever having been in doubt"
     else:
-        yield from (f"unconfirmed, although {why}" for why in _not_excused(run, text, message.id, doubtful[0]))
+        number = given_up[0].event.attempt
+        yield from (f"unconfirmed, although {why}" for why in _not_excused(run, text, message, number))
 
 
 def _gave_up(line: Line) -> bool:
     return line.event.reason is EventReason.NO_EVIDENCE
 
 
-def _not_excused(run: Finished, text: Text, message_id: UUID, number: int) -> Iterator[str]:
+def _not_excused(run: Finished, text: Text, message: MessageState, number: int) -> Iterator[str]:
     """Say why an attempt should have been cleared up: it was told, or it was asked about too little."""
-    given_up = [line.at for line in _lines(run, message_id) if _gave_up(line) and line.event.attempt == number]
-    if not given_up:
-        yield f"nothing was in doubt about attempt {number}"
-        return
-    asked = run.database.asked[message_id, number]
+    given_up = [line.at for line in _lines(run, message.id) if _gave_up(line) and line.event.attempt == number]
+    asked = run.database.asked[message.id, number]
     in_time = [each.meant for each in asked if each.meant_at is not None and each.meant_at <= given_up[0]]
     if Meaning.TOLD in in_time:
         yield f"the provider told about attempt {number}"
         return
-    if _cannot_be_resent(run, text, message_id, number, given_up[0]):
+    if _cannot_be_resent(run, text, message.id, number, given_up[0]):
         return
+    if message.delivery_guarantee is DeliveryGuarantee.AT_LEAST_ONCE and given_up[0] < text.state.expires_at:
+        yield f"attempt {number} was given up {text.state.expires_at - given_up[0]} before it expired"
     if len(asked) < len(run.scenario.policy.inquiry.delays_seconds):
         yield f"only {len(asked)} questions were asked about attempt {number}"
     elif in_time.count(Meaning.ABSENT) == len(asked):
@@ -145,8 +164,18 @@ def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
     if message.attempts > most + free:
         yield f"{message.attempts} attempts, and at most {most} + {free} are due"
     asked = max((attempt.inquiries for attempt in run.database.store.attempts[message.id].values()), default=0)
-    if asked > len(run.scenario.policy.inquiry.delays_seconds):
+    if asked > _most_questions(run, message):
         yield f"asked about {asked} times"
+
+
+def _most_questions(run: Finished, message: MessageState) -> int:
+    """As many as the policy names; for what is to be sent at least once, more while it is worth sending."""
+    named = len(run.scenario.policy.inquiry.delays_seconds)
+    if message.delivery_guarantee is DeliveryGuarantee.AT_MOST_ONCE:
+        return named
+    begun = [each.started_at for each in run.database.store.attempts[message.id].values() if each.started_at]
+    worth = (message.expires_at - min(begun, default=message.expires_at)).total_seconds()
+    return named + 4 + int(worth / run.scenario.policy.inquiry.longest_delay_seconds)
 
 
 def _stale(run: Finished, text: Text) -> Iterator[str]:
@@ -169,7 +198,7 @@ def _reported(run: Finished, text: Text, message: MessageState) -> Iterator[str]
         yield "undelivered, but nobody said so of its live attempt"
     if message.status is MessageStatus.DELIVERED and message.status not in {*live, *older}:
         yield "delivered, but nobody said so"
-    counting = [*live, *(said for said in older if said is MessageStatus.DELIVERED)]
+    counting = [*live, *(said for said in older if said not in _NOT_DELIVERED)]
     if not counting or message.status is MessageStatus.CANCELED or text.twin:
         return
     highest = max(counting, key=RANKS.__getitem__)

@@ -155,7 +155,7 @@ def _of_kind(kind: Kind) -> tuple[Fault, ...]:
     """Name what can go wrong with the ways in which a provider of this kind tells."""
     match kind:
         case Kind.WEBHOOK | Kind.NONE:
-            return Fault.REPORT_DELAYED, Fault.REPORT_DROPPED
+            return Fault.REPORT_DELAYED, Fault.REPORT_DROPPED, Fault.CANCELED
         case Kind.KEY:
             return Fault.DIED_ASKED, Fault.DIED_ASKING
         case Kind.REFERENCE | Kind.KEY_AND_SEARCH:
@@ -197,7 +197,7 @@ def _texts(random: Random, rates: dict[Fault, float]) -> tuple[Text, ...]:
 def _text(random: Random, rates: dict[Fault, float], number: int, recipient: str, body: str, *, twin: bool) -> Text:
     accepted_at = random.uniform(0, random.choice((1, 30)))
     send_at = accepted_at + random.uniform(1, 100) if random.random() < 0.2 else None
-    expires_at = (send_at or accepted_at) + random.choice((20, 120, 600, 3_600, 86_400, 259_200, 259_200, 259_200))
+    expires_at = (send_at or accepted_at) + random.choice((20, 120, 600, 3_600, 36_000, 36_000, 36_000, 259_200))
     guarantee = random.choice(tuple(DeliveryGuarantee))
     cancels = random.random() < rates.get(Fault.CANCELED, 0)
     state = MessageState(

@@ -13,7 +13,7 @@ from app.domain.change import LEAVE_QUEUE, Change
 from app.domain.evidence import ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
 from app.domain.message import DeliveryGuarantee, MessageState
-from app.domain.provider import Deferred, SendOutcome, Unknown
+from app.domain.provider import Capabilities, Deferred, SendOutcome, Unknown
 from tests.simulation.decisions import REAL, Decisions
 from tests.simulation.simulation import simulate
 
@@ -57,18 +57,31 @@ def resent_without_a_flag(message: MessageState, attempt: Any, **told: Any) -> C
     return replace(REAL.resolve(message, attempt, **told), possible_duplicate=message.possible_duplicate)
 
 
+def resent_because_nobody_answered(message: MessageState, attempt: Any, **told: Any) -> Change:
+    return REAL.resolve(message, attempt, **{**told, "capabilities": Capabilities()})
+
+
+def given_up_without_waiting_for_reports(message: MessageState, attempt: Any, *, policy: Any, **told: Any) -> Change:
+    return REAL.resolve(message, attempt, policy=replace(policy, evidence_wait=timedelta(0)), **told)
+
+
 def unclear_is_nothing(*given: Any, **told: Any) -> ProviderMessage | Sighting:
     seen = REAL.judge(*given, **told)
     return Sighting.NOTHING if isinstance(seen, Sighting) else seen
 
 
-def asked_beyond_the_key(attempt: Any, capabilities: Any, **told: Any) -> Inquiry | None:
+def asked_beyond_the_key(message: Any, attempt: Any, capabilities: Any, **told: Any) -> Inquiry | None:
     lasting = replace(capabilities, idempotency_window=capabilities.idempotency_window and timedelta(days=365))
-    return REAL.next_inquiry(attempt, lasting, **told)
+    return REAL.next_inquiry(message, attempt, lasting, **told)
 
 
-def asked_beyond_its_validity(attempt: Any, capabilities: Any, **told: Any) -> Inquiry | None:
-    return REAL.next_inquiry(attempt, capabilities, **{**told, "worth_sending": True})
+def asked_beyond_its_validity(message: Any, *given: Any, now: Any, **told: Any) -> Inquiry | None:
+    return REAL.next_inquiry(replace(message, expires_at=now + timedelta(hours=1)), *given, now=now, **told)
+
+
+def asked_a_few_times_only(message: MessageState, *given: Any, **told: Any) -> Inquiry | None:
+    modest = replace(message, delivery_guarantee=DeliveryGuarantee.AT_MOST_ONCE)
+    return REAL.next_inquiry(modest, *given, **told)
 
 
 def deferred_resend_means_not_sent(message: MessageState, attempt: Any, outcome: SendOutcome, **told: Any) -> Change:
@@ -116,9 +129,15 @@ def unanswered_and_forgotten(message: MessageState, attempt: Any, answer: Any, *
 BROKEN: Final[dict[str, list[Callable[..., Any]]]] = {
     "not_found": [absent_at_the_first_look, absent_while_the_records_lag],
     "settle": [settled_by_whoever_comes, retried_although_unknown],
-    "resolve": [resent_under_any_guarantee, resent_again_and_again, resent_without_a_flag],
+    "resolve": [
+        resent_under_any_guarantee,
+        resent_again_and_again,
+        resent_without_a_flag,
+        resent_because_nobody_answered,
+        given_up_without_waiting_for_reports,
+    ],
     "judge": [unclear_is_nothing],
-    "next_inquiry": [asked_beyond_the_key, asked_beyond_its_validity],
+    "next_inquiry": [asked_beyond_the_key, asked_beyond_its_validity, asked_a_few_times_only],
     "resent": [deferred_resend_means_not_sent],
     "rescue": [rescued_for_another_try],
     "cancel": [canceled_although_the_first_copy_may_have_left],
