@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from app.domain.attempt_token import write_token
 from app.domain.delivery_errors import DeliveryError
@@ -29,6 +29,12 @@ from app.telemetry import FAST_LINES, get_logger
 from app.transport import TOO_LATE, Transport
 
 _log = get_logger(__name__)
+
+
+_NOT_BEGUN: Final = Deferred(
+    failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped")
+)
+"""Another worker may be about to take over, and counts on nothing's leaving any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +95,7 @@ class Submitter:
         if now >= assignment.worth_until:
             return Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
         if now > assignment.begin_before:
-            late = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped")
-            return Deferred(failure=late)
+            return _NOT_BEGUN
         adapter = self._adapters.get(assignment.provider)
         if adapter is None:
             return Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_MISSING))
@@ -114,6 +119,8 @@ class Submitter:
                 "adapter error", step="build_send", provider=assignment.provider, attempt=str(assignment.attempt)
             )
             return Deferred(failure=ProviderFailure(error=DeliveryError.UNKNOWN, provider_code="adapter-error"))
+        if time.monotonic() > assignment.begin_before:
+            return _NOT_BEGUN  # an adapter that takes so long stands in for a worker that stood still
         response = await self._transport.perform(request, not_after=assignment.worth_until)
         return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
 

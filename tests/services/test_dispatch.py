@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +12,14 @@ from sqlalchemy import text
 from app.domain.delivery_errors import DeliveryError
 from app.domain.foreign import storable_outcome
 from app.domain.message import DeliveryGuarantee
-from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, Unknown
+from app.domain.provider import (
+    Accepted,
+    Deferred,
+    ProviderFailure,
+    Rejected,
+    SendOutcome,
+    Unknown,
+)
 from app.services.dispatch import Dispatcher, Result
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
@@ -279,15 +284,3 @@ async def test_an_answer_with_words_that_cannot_be_stored_costs_the_others_nothi
     assert [(await state(i))["status"] for i in ids[1:]] == ["sent", "sent"]
     await dispatcher.settle([result(claimed[ids[0]], storable_outcome(odd))])
     assert (await state(ids[0]))["status"] == "sent"
-
-
-async def test_a_worker_that_was_stopped_for_longer_than_its_lease_begins_nothing(
-    dispatcher: Dispatcher, accept: Accept, state: State
-) -> None:
-    message_id = await accept()
-    [assignment] = await dispatcher.claim(limit=1)
-    made = await dispatcher.send(replace(assignment, begin_before=time.monotonic() - 1))
-    assert isinstance(made.outcome, Deferred)
-    assert made.outcome.failure.provider_code == "worker-was-stopped"
-    await dispatcher.settle([made])
-    assert (await state(message_id))["status"] == "queued"

@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from pydantic import SecretStr
+from pydantic import HttpUrl, SecretStr
 
 from app.domain.inquiry import InquiryPolicy
 from app.domain.message import DeliveryGuarantee
 from app.domain.policy import LifecyclePolicy
-from app.domain.provider import Capabilities
-from app.providers.sandbox import Config
+from app.providers.sandbox import Adapter, Config, Evidence
 from app.services.dispatch import Dispatcher
 from app.services.records import ProviderRecords
 from app.services.resolver import Resolver
@@ -27,17 +26,12 @@ from tests.support.counting_provider import dispatch_config
 from tests.support.fake_provider.conduct import Conduct, always, at_first
 from tests.support.fake_provider.server import API_SECRET, FakeProvider
 from tests.support.gateway import WEBHOOK_SECRET
-from tests.support.searchable_provider import SearchableAdapter
 
 SOON: Final = timedelta(seconds=0)
-KEY: Final = Capabilities(idempotency_window=timedelta(hours=24))
-REFERENCE: Final = Capabilities(reference_search=True, search_lag=SOON)
-RECIPIENT: Final = Capabilities(recipient_search=True, search_lag=SOON)
-ALL: Final = (KEY, REFERENCE, RECIPIENT)
-NAMES: Final = ("key", "reference", "recipient")
+ALL: Final = (Evidence.IDEMPOTENCY_KEY, Evidence.REFERENCE_SEARCH, Evidence.RECIPIENT_SEARCH)
 
 Pair = tuple[Dispatcher, Resolver]
-Make = Callable[[Capabilities], Pair]
+Make = Callable[[Evidence], Pair]
 
 
 @pytest.fixture
@@ -52,15 +46,16 @@ def make(engine: Engine, transport: Transport, provider: FakeProvider) -> Make:
     inquiry = InquiryPolicy(delays_seconds=(0,) * 6, on_its_way=SOON, sightings_apart=SOON)
     policy = LifecyclePolicy(evidence_wait=SOON, inquiry=inquiry)
     config = replace(dispatch_config(), policy=policy)
-    account = Config(
-        url=provider.url,
-        api_key="sandbox",
-        api_secret=SecretStr(API_SECRET),
-        webhook_secret=SecretStr(WEBHOOK_SECRET),
-    )
 
-    def made(capabilities: Capabilities) -> Pair:
-        adapters = {"sandbox": SearchableAdapter(account, capabilities)}
+    def made(evidence: Evidence) -> Pair:
+        account = Config(
+            url=HttpUrl(provider.url),
+            api_key="sandbox",
+            api_secret=SecretStr(API_SECRET),
+            webhook_secret=SecretStr(WEBHOOK_SECRET),
+            evidence=evidence,
+        )
+        adapters = {"sandbox": Adapter(account)}
         submitter, records = Submitter(adapters, transport, config), ProviderRecords(adapters, transport)
         dispatcher = Dispatcher(engine, adapters, submitter, config)
         return dispatcher, Resolver(engine, adapters, submitter, records, config)
@@ -74,11 +69,11 @@ async def send(dispatcher: Dispatcher) -> None:
     await dispatcher.settle(await asyncio.gather(*map(dispatcher.send, claimed)))
 
 
-@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+@pytest.mark.parametrize("evidence", ALL)
 async def test_a_message_that_was_taken_without_a_word_is_found_and_not_sent_again(
-    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+    make: Make, provider: FakeProvider, accept: Accept, state: State, evidence: Evidence
 ) -> None:
-    dispatcher, resolver = make(capabilities)
+    dispatcher, resolver = make(evidence)
     provider.script = at_first(Conduct.CUT)
     message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     await send(dispatcher)
@@ -89,11 +84,11 @@ async def test_a_message_that_was_taken_without_a_word_is_found_and_not_sent_aga
     assert provider.log.taken() == {str(message_id): 1}
 
 
-@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+@pytest.mark.parametrize("evidence", ALL)
 async def test_a_message_that_was_never_taken_is_sent_once_whatever_its_guarantee(
-    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+    make: Make, provider: FakeProvider, accept: Accept, state: State, evidence: Evidence
 ) -> None:
-    dispatcher, resolver = make(capabilities)
+    dispatcher, resolver = make(evidence)
     provider.script = at_first(Conduct.LOST)
     message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_MOST_ONCE)
     await send(dispatcher)
@@ -106,11 +101,11 @@ async def test_a_message_that_was_never_taken_is_sent_once_whatever_its_guarante
     assert provider.log.taken() == {str(message_id): 1}
 
 
-@pytest.mark.parametrize("capabilities", ALL, ids=NAMES)
+@pytest.mark.parametrize("evidence", ALL)
 async def test_a_provider_that_never_answers_leaves_it_to_the_guarantee(
-    make: Make, provider: FakeProvider, accept: Accept, state: State, capabilities: Capabilities
+    make: Make, provider: FakeProvider, accept: Accept, state: State, evidence: Evidence
 ) -> None:
-    dispatcher, resolver = make(capabilities)
+    dispatcher, resolver = make(evidence)
     provider.script = provider.questions = always(Conduct.ERROR_500)
     message_id = await accept()
     await send(dispatcher)
@@ -126,7 +121,7 @@ async def test_a_provider_that_never_answers_leaves_it_to_the_guarantee(
 async def test_two_equal_texts_at_one_time_prove_nothing_by_their_numbers(
     make: Make, provider: FakeProvider, accept: Accept, state: State
 ) -> None:
-    dispatcher, resolver = make(RECIPIENT)
+    dispatcher, resolver = make(Evidence.RECIPIENT_SEARCH)
     provider.script = at_first(Conduct.CUT)
     twins = [await accept(), await accept()]
     await send(dispatcher)

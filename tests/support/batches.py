@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app.domain.change import EventReason
@@ -22,6 +22,11 @@ BOTH_GUARANTEES: Final = (
 """Two of three at most once, as a mixed traffic would be."""
 
 _MAGIC: Final = {row.scenario: row for row in MAGIC_NUMBERS}
+
+_AREA_CODES: Final = (
+    *(202, 206, 212, 213, 214, 215, 216, 303, 305, 312),
+    *(404, 415, 503, 512, 602, 617, 702, 713, 808, 907),
+)
 
 _ONCE: Final = ("taken",)
 _SUBMISSIONS: Final[dict[Scenario, tuple[str, ...]]] = {
@@ -54,12 +59,17 @@ class Planned:
     magic: MagicNumber | None
     """None for an ordinary number, which is delivered."""
 
+    sender: str = "+15551234567"
+    words: str | None = None
+    """What it says instead of the usual text."""
+
     def document(self) -> dict[str, Any]:
         """Write the request body."""
         return {
-            "from": "+15551234567",
+            "from": self.sender,
             "to": self.recipient,
-            "body": f"Your order {self.reference} has shipped. Track: https://example.com/track/{self.reference}",
+            "body": self.words
+            or f"Your order {self.reference} has shipped. Track: https://example.com/track/{self.reference}",
             "client_reference": self.reference,
             "delivery_guarantee": self.guarantee.value,
         }
@@ -95,6 +105,21 @@ class Planned:
 def ordinary(count: int, *, guarantees: Sequence[DeliveryGuarantee] = AT_MOST_ONCE) -> list[Planned]:
     """Plan messages that are all delivered, which take the guarantees in turn."""
     return [_planned(number, None, guarantees[number % len(guarantees)]) for number in range(count)]
+
+
+def live(batch: Sequence[Planned], *, senders: Sequence[str]) -> list[Planned]:
+    """Send a batch of ordinary messages from these senders in turn, to numbers that a live key may write to.
+
+    They are set aside for fiction, 2,000 of them: the same one comes up again only after so many messages.
+    """
+    return [
+        replace(
+            planned,
+            sender=senders[number % len(senders)],
+            recipient=f"+1{_AREA_CODES[number // 100 % len(_AREA_CODES)]}55501{number % 100:02}",
+        )
+        for number, planned in enumerate(batch)
+    ]
 
 
 def mixed(

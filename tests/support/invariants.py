@@ -48,6 +48,9 @@ class Message:
     expires_at: datetime | None = None
     """None where it does not matter to the test."""
 
+    provider: str = "sandbox"
+    """The provider account that it goes through."""
+
     def was(self, reason: str) -> bool:
         """Whether its history names this reason."""
         return any(event.reason == reason for event in self.events)
@@ -98,8 +101,8 @@ class Run:
     """Acknowledged reports on messages that nobody here has sent: those stay orphans."""
 
     webhooks: tuple[Webhook, ...] = ()
-    never_twice: bool = False
-    """The provider folds equal keys, or can be searched by our reference: no guarantee allows a second sending."""
+    never_twice: frozenset[str] = frozenset()
+    """Provider accounts that fold equal keys, or can be searched: no guarantee allows a second sending there."""
 
     contradictions: tuple[str, ...] = ()
     """Idempotency keys under which two different messages were answered."""
@@ -170,7 +173,7 @@ def _sending(run: Run) -> Iterator[str]:
     yield from (f"{stranger}: taken by the provider, but unknown here" for stranger in sorted(taken.keys() - known))
     for message in run.messages:
         times = taken[message.id]
-        most = 1 if run.never_twice or message.guarantee is DeliveryGuarantee.AT_MOST_ONCE else 2
+        most = 1 if message.provider in run.never_twice or message.guarantee is DeliveryGuarantee.AT_MOST_ONCE else 2
         if times > most:
             yield f"{message.id}: taken {times} times under {message.guarantee}"
         if times > 1 and not message.possible_duplicate:

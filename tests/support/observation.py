@@ -23,7 +23,7 @@ from tests.support.processes import Fleet
 _POLL_SECONDS: Final = 0.2
 
 _MESSAGES: Final = """
-SELECT id, client_reference, status, error_code, delivery_guarantee, attempts, possible_duplicate, expires_at,
+SELECT id, client_reference, provider, status, error_code, delivery_guarantee, attempts, possible_duplicate, expires_at,
     (SELECT count(*) FROM attempts WHERE message_id = messages.id AND phase IN ('started', 'unknown')) AS open_attempts
 FROM messages ORDER BY id
 """
@@ -135,6 +135,7 @@ def _message(row: Row[Any], history: Iterable[Row[Any]]) -> Message:
         open_attempts=row.open_attempts,
         possible_duplicate=row.possible_duplicate,
         expires_at=row.expires_at,
+        provider=row.provider,
         events=tuple(_event(event) for event in history),
     )
 

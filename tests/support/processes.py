@@ -66,13 +66,13 @@ def environment(**given: str) -> dict[str, str]:
 class Process:
     """One running `gateway` command, in a session of its own, whose output goes to the end of a file."""
 
-    def __init__(self, *command: str, log: Path, environment: Mapping[str, str]) -> None:
-        """Start it; it is killed should the test's own process die."""
+    def __init__(self, *command: str, log: Path, environment: Mapping[str, str], program: str = "app") -> None:
+        """Start it; it is killed should the test's own process die. `program` is the module to run."""
         self.log = log
         with ExitStack() as stack:
             output = stack.enter_context(log.open("ab"))
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "app", *command],
+                [sys.executable, "-m", program, *command],
                 env=dict(environment),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -120,8 +120,9 @@ class Fleet:
     Processes are named by their command, with a dash and a number where there are several: `api`, `worker-2`.
     """
 
-    def __init__(self, database_url: str, directory: Path, **settings: str) -> None:
+    def __init__(self, database_url: str, directory: Path, program: str = "app", **settings: str) -> None:
         """Start nothing yet; `settings` are GATEWAY_ variables and go before the hasty ones."""
+        self._program = program
         api_port, sandbox_port = free_port(), free_port()
         self.api_url = f"http://127.0.0.1:{api_port}"
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
@@ -143,11 +144,19 @@ class Fleet:
         """Start processes, without waiting for them; `settings` are GATEWAY_ variables of these alone."""
         for name in names:
             command, log = name.partition("-")[0], self._directory / f"{name}.log"
-            self._running[name] = Process(command, log=log, environment=self._environment | settings)
+            self._running[name] = Process(
+                command, log=log, environment=self._environment | settings, program=self._program
+            )
 
     def process(self, name: str) -> Process:
         """Give a process that was started and not ended by us."""
         return self._running[name]
+
+    def start_ended(self) -> list[str]:
+        """Start again what has ended by itself, as whatever runs it in production would; give the names."""
+        ended = [name for name, process in self._running.items() if process.exit_code is not None]
+        self.start(*ended)
+        return ended
 
     def kill(self, name: str) -> None:
         """End a process by SIGKILL."""

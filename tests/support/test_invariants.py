@@ -132,7 +132,7 @@ PLANTED: Final[list[tuple[Run, list[str]]]] = [
     ),
     (replace(CLEAN, contradictions=("order-0",)), ["order-0: answered with different messages"]),
     (
-        replace(of_message(FLAGGED, taken=2, texts=2), never_twice=True),
+        replace(of_message(FLAGGED, taken=2, texts=2), never_twice=frozenset({"sandbox"})),
         ["m1: taken 2 times under at_least_once"],
     ),
     (of_message(UNDELIVERED, taken=0, texts=0), ["m1: undelivered, but never taken"]),
@@ -182,6 +182,10 @@ def test_a_message_that_is_sent_before_it_expires_is_no_violation() -> None:
 def test_a_flagged_resend_and_an_undelivered_message_are_no_violations() -> None:
     assert violations(of_message(FLAGGED, taken=2, texts=2)) == []
     assert violations(of_message(UNDELIVERED, texts=0)) == []
+
+
+def test_a_flagged_resend_through_an_account_that_allows_it_is_no_violation_beside_one_that_allows_none() -> None:
+    assert violations(replace(of_message(FLAGGED, taken=2, texts=2), never_twice=frozenset({"keyed"}))) == []
 
 
 def test_a_scheduled_message_that_is_canceled_is_no_violation() -> None:

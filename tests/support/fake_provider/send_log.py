@@ -26,6 +26,8 @@ class Sent:
 
     at: datetime
     reference: str | None
+    """The attempt that it is for."""
+
     message: str
     key: str | None
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""A provider over real HTTP that speaks the sandbox's API and misbehaves as told; it shares no code with the sandbox.
+"""A provider over real HTTP that speaks the sandbox's API and misbehaves as told; its behaviour shares no code with it.
 
 It runs in a thread of its own, so that it outlives every process of the gateway that a test kills, and keeps a log of
 its own of what it saw, took and said.
@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import orjson
 
+from app.providers.sandbox import KEY_OF_ANOTHER, NO_SUCH_MESSAGE, Evidence
 from tests.support.fake_provider.answers import Line, answer, document, refusal
 from tests.support.fake_provider.conduct import TAKEN, Asked, Conduct, Script, always
+from tests.support.fake_provider.records import Kept, Powers, Records, same_message
 from tests.support.fake_provider.send_log import SendLog, Sent, Verdict
 from tests.support.fake_provider.webhooks import Habits, Reporter, Subject
 from tests.support.gateway import WEBHOOK_SECRET
@@ -34,35 +35,12 @@ _PATIENCE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Powers:
-    """What this provider offers beyond taking messages."""
-
-    folds_keys: bool = True
-    """Whether it looks at the header Idempotency-Key."""
-
-    answers_questions: bool = True
-    """Whether messages can be fetched and searched for."""
-
-    search_lag_seconds: float = 0
-    """How long a message is missing from searches after it was taken."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Request:
     method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-
-@dataclass(kw_only=True)
-class _Kept:
-    """A message that was taken."""
-
-    id: str
-    document: dict[str, Any]
-    at: datetime
 
 
 class FakeProvider:
@@ -93,8 +71,11 @@ class FakeProvider:
         self._drip_seconds = drip_seconds
         self._latency_seconds = latency_seconds
         self._chance = random.Random(seed)  # noqa: S311 - a seeded generator, so that a run can be repeated
-        self._messages: dict[str, _Kept] = {}
-        self._keys: dict[str, _Kept] = {}
+        statuses = self._habits.statuses
+        over_after_seconds = self._habits.delay_seconds[1] * len(statuses)
+        self._records = Records(
+            self._powers, end=statuses[-1] if statuses else None, over_after_seconds=over_after_seconds
+        )
         self._requests: Counter[str] = Counter()
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake-provider", daemon=True)
@@ -108,6 +89,19 @@ class FakeProvider:
     def settings(self) -> dict[str, str]:
         """The variables that lead a gateway here instead of to its sandbox."""
         return {"GATEWAY_SANDBOX__URL": self.url, "GATEWAY_SANDBOX__API_SECRET": API_SECRET}
+
+    def account_settings(self, name: str, evidence: Evidence, **others: str) -> dict[str, str]:
+        """Give the variables that make a provider account of a gateway lead here, and use this of what is offered."""
+        given = {
+            "adapter": "sandbox",
+            "url": self.url,
+            "api_key": "sandbox",
+            "api_secret": API_SECRET,
+            "webhook_secret": WEBHOOK_SECRET,
+            "evidence": evidence.value,
+            **others,
+        }
+        return {f"GATEWAY_PROVIDERS__{name.upper()}__{key.upper()}": value for key, value in given.items()}
 
     @property
     def idle(self) -> bool:
@@ -169,44 +163,41 @@ class FakeProvider:
             asked = Asked(reference=request.query.get("reference"), message="", key=None, earlier=0)
             await answer(self.questions(asked), self._found(request), line, drip_seconds=self._drip_seconds)
         else:
-            await line.say(refusal(404, 1404))
+            await line.say(refusal(404, NO_SUCH_MESSAGE))
 
     async def _send(self, request: _Request, line: Line) -> None:
         """Decide, write it down, and only then answer."""
         content = orjson.loads(request.body)
-        reference = content.get("reference")
+        reference = _reference_of(content)
         message = str(reference).partition(".")[0]
         key = request.headers.get("idempotency-key") if self._powers.folds_keys else None
         asked = Asked(reference=reference, message=message, key=key, earlier=self._requests[message])
         self._requests[message] += 1
         conduct = self.script(asked)
-        known = self._keys.get(key) if key is not None else None
+        known = self._records.under(key)
+        if known is not None and not same_message(known.document, content):
+            await line.say(refusal(422, KEY_OF_ANOTHER))
+            return
         if known is not None and conduct is Conduct.REFUSED:
             conduct = Conduct.PROPER  # whoever folds keys does not refuse what he has taken
         kept, verdict = known, Verdict.FOLDED
         if conduct not in TAKEN:
             kept, verdict = None, Verdict.NOT_TAKEN
         elif known is None:
-            kept, verdict = self._take(content, key), Verdict.TAKEN
+            kept, verdict = self._records.take(content, key), Verdict.TAKEN
         self._write_down(conduct, verdict, reference=reference, key=key, kept=kept)
         if kept is not None and verdict is Verdict.TAKEN:
             url = content.get("status_callback_url")
-            await self._reporter.report(Subject(id=kept.id, message=message, reference=reference, url=url))
+            told = content.get("reference")
+            await self._reporter.report(Subject(id=kept.id, message=message, reference=told, url=url))
         if conduct is Conduct.HELD:
             await self._let_go.wait()
         await asyncio.sleep(self._chance.uniform(*self._latency_seconds))
         proper = b"" if kept is None else document(202, {"id": kept.id, "status": "queued"})
         await answer(conduct, proper, line, drip_seconds=self._drip_seconds)
 
-    def _take(self, content: dict[str, Any], key: str | None) -> _Kept:
-        kept = _Kept(id=f"fake-{uuid4()}", document=content, at=datetime.now(UTC))
-        self._messages[kept.id] = kept
-        if key is not None:
-            self._keys[key] = kept
-        return kept
-
     def _write_down(
-        self, conduct: Conduct, verdict: Verdict, *, reference: str | None, key: str | None, kept: _Kept | None
+        self, conduct: Conduct, verdict: Verdict, *, reference: str | None, key: str | None, kept: Kept | None
     ) -> None:
         self.log.sent.append(
             Sent(
@@ -223,35 +214,19 @@ class FakeProvider:
     def _found(self, request: _Request) -> bytes:
         """Answer a fetch or a search."""
         identifier = request.path.removeprefix("/v1/messages").strip("/")
-        if identifier:
-            kept = self._messages.get(identifier)
-            return refusal(404, 1404) if kept is None else document(200, self._shown(kept))
-        now, lag = datetime.now(UTC), self._powers.search_lag_seconds
-        seen = [kept for kept in self._messages.values() if (now - kept.at).total_seconds() >= lag]
-        return document(200, {"messages": [self._shown(kept) for kept in seen if _fits(kept, request.query)]})
-
-    def _shown(self, kept: _Kept) -> dict[str, Any]:
-        """Write a message as it stands: its reports come true on time, whether they are ever posted or not."""
-        statuses = self._habits.statuses
-        is_over = (datetime.now(UTC) - kept.at).total_seconds() > self._habits.delay_seconds[1] * len(statuses)
-        names = ("from", "to", "body", "reference")
-        return {
-            "id": kept.id,
-            "status": statuses[-1] if statuses and is_over else "queued",
-            "created_at": kept.at,
-            "error_code": None,
-            **{name: kept.document.get(name) for name in names},
-        }
+        if not identifier:
+            return document(200, self._records.page(request.query))
+        shown = self._records.fetch(identifier)
+        return refusal(404, NO_SUCH_MESSAGE) if shown is None else document(200, shown)
 
 
-def _fits(kept: _Kept, query: dict[str, str]) -> bool:
-    same = all(kept.document.get(name) == query[name] for name in ("reference", "from", "to") if name in query)
-    since, until = query.get("since"), query.get("until")
-    return (
-        same
-        and (since is None or kept.at >= datetime.fromisoformat(since))
-        and (until is None or kept.at < datetime.fromisoformat(until))
-    )
+def _reference_of(content: dict[str, Any]) -> str | None:
+    """Name the attempt that a request is for: by our reference, or where none travels by the URL for its status."""
+    reference = content.get("reference")
+    if reference is not None:
+        return str(reference)
+    token = str(content.get("status_callback_url") or "").rpartition("/")[2]
+    return token.rpartition(".")[0] or None
 
 
 async def _read(reader: StreamReader) -> _Request:

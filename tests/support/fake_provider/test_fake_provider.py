@@ -26,13 +26,15 @@ from tests.support.fake_provider.conduct import (
     in_turn,
     seeded,
 )
+from tests.support.fake_provider.records import PAGE_SIZE, Powers
 from tests.support.fake_provider.send_log import Verdict
-from tests.support.fake_provider.server import API_SECRET, FakeProvider, Powers
+from tests.support.fake_provider.server import API_SECRET, FakeProvider
 from tests.support.fake_provider.webhooks import SILENT, Habits
 from tests.support.gateway import SANDBOX, settings_for
 from tests.support.raw_server import RawServer, serve, written
 
 REFERENCE = "01a211b4-3a6e-7fa9-9d70-2686f57390f1.1"
+NOTHING: Any = {"messages": [], "next_page": None}
 WITHOUT_ANSWER = {Conduct.CUT, Conduct.LOST, Conduct.RESET, Conduct.HALF, Conduct.GARBAGE}
 
 Post = Callable[..., Any]
@@ -52,9 +54,14 @@ async def gateway() -> AsyncIterator[RawServer]:
 
 
 async def send(
-    client: httpx.AsyncClient, provider: FakeProvider, *, key: str | None = None, status_url: str | None = None
+    client: httpx.AsyncClient,
+    provider: FakeProvider,
+    *,
+    key: str | None = None,
+    status_url: str | None = None,
+    **changed: str | None,
 ) -> httpx.Response:
-    document = {"from": "+15551234567", "to": "+15559876543", "body": "Hello", "reference": REFERENCE}
+    document = {"from": "+15551234567", "to": "+15559876543", "body": "Hello", "reference": REFERENCE, **changed}
     headers = {} if key is None else {"idempotency-key": key}
     return await client.post(
         f"{provider.url}/v1/messages", json=document | {"status_callback_url": status_url}, headers=headers
@@ -148,14 +155,43 @@ async def test_messages_are_found_by_id_reference_and_time_once_the_search_shows
         where = f"{provider.url}/v1/messages"
         assert (await client.get(f"{where}/{made['id']}")).json()["reference"] == REFERENCE
         assert (await client.get(f"{where}/nobody")).status_code == 404
-        assert (await client.get(where, params={"reference": REFERENCE})).json() == {"messages": []}
+        assert (await client.get(where, params={"reference": REFERENCE})).json() == NOTHING
         await asyncio.sleep(0.2)
         for query in ({"reference": REFERENCE}, {"from": "+15551234567"}, {"since": "2026-01-01T00:00:00Z"}):
             [found] = (await client.get(where, params=query)).json()["messages"]
             assert found["id"] == made["id"]
-        assert (await client.get(where, params={"reference": "another.1"})).json() == {"messages": []}
-        assert (await client.get(where, params={"until": "2026-01-01T00:00:00Z"})).json() == {"messages": []}
+        assert (await client.get(where, params={"reference": "another.1"})).json() == NOTHING
+        assert (await client.get(where, params={"until": "2026-01-01T00:00:00Z"})).json() == NOTHING
         assert provider.log.asked == 8
+
+
+async def test_a_search_that_finds_much_has_pages_without_gap_or_overlap(client: httpx.AsyncClient) -> None:
+    with FakeProvider(habits=SILENT) as provider:
+        made = [(await send(client, provider)).json()["id"] for _ in range(PAGE_SIZE + 1)]
+        where, query = f"{provider.url}/v1/messages", {"to": "+15559876543", "limit": "100"}
+        first = (await client.get(where, params=query)).json()
+        rest = (await client.get(where, params={**query, "page": first["next_page"]})).json()
+    assert [found["id"] for found in first["messages"] + rest["messages"]] == made
+    assert (len(first["messages"]), rest["next_page"]) == (PAGE_SIZE, None)
+
+
+async def test_a_key_that_comes_with_another_text_is_no_refusal_of_the_first(client: httpx.AsyncClient) -> None:
+    with FakeProvider(habits=SILENT) as provider:
+        assert (await send(client, provider, key="k")).status_code == 202
+        other = await send(client, provider, key="k", body="Goodbye")
+        assert (other.status_code, other.json()["error"]["code"]) == (422, 1006)
+        assert len(provider.log.sent) == 1
+
+
+async def test_a_message_without_our_reference_is_known_by_the_url_for_its_status(
+    client: httpx.AsyncClient, gateway: RawServer
+) -> None:
+    with FakeProvider(habits=Habits(statuses=("delivered",))) as provider:
+        url = gateway.url.replace("/messages", f"/v1/webhooks/fuzzy/status/{REFERENCE}.c2lnbmVk")
+        await send(client, provider, status_url=url, reference=None)
+        [body] = await posted(gateway, provider)
+        assert [entry.reference for entry in provider.log.sent] == [REFERENCE]
+        assert body["reference"] is None
 
 
 async def test_without_credentials_nothing_is_taken() -> None:

@@ -1,0 +1,88 @@
+"""Messages over which workers die: set aside after three, while everything else is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app.domain.message import DeliveryGuarantee
+from app.domain.status import MessageStatus
+from app.providers.sandbox import Evidence
+from app.services.administration import Administration
+from app.store.engine import Engine
+from tests.conftest import FULL
+from tests.support.batches import Planned, live, ordinary
+from tests.support.fake_provider.server import FakeProvider
+from tests.support.fake_run import settled_with
+from tests.support.gateway import Tenant
+from tests.support.invariants import violations
+from tests.support.load import Load
+from tests.support.observation import count
+from tests.support.processes import Fleet
+from tests.support.rigged_providers.poison import BLOCKS, EXITS, RAISES
+
+pytestmark = pytest.mark.fault
+
+SENDER: Final = "+12025550111"
+HEALTHY: Final = 500 if FULL else 100
+POISON: Final = {"raises": RAISES, "blocks": BLOCKS, "exits": EXITS}
+SETTINGS: Final = {
+    "GATEWAY_DISPATCH__LEASE_SECONDS": "2",
+    "GATEWAY_DISPATCH__SEND_DEADLINE_SECONDS": "1",
+    "GATEWAY_DISPATCH__INQUIRY_DELAYS_SECONDS": "[0.2, 0.5, 0.5, 0.5, 0.5, 0.5]",
+    "GATEWAY_DISPATCH__SIGHTINGS_APART_SECONDS": "0.2",
+    "GATEWAY_DISPATCH__RETRY_DELAYS_SECONDS": "[0.1]",
+    "GATEWAY_DISPATCH__CONCURRENCY": "16",
+}
+_OPEN: Final = "SELECT count(*) FROM messages WHERE status IN ('queued', 'sending')"
+
+
+def batch() -> list[Planned]:
+    """Plan healthy messages with one of each kind of poison among the first of them."""
+    plan = live(ordinary(HEALTHY, guarantees=tuple(DeliveryGuarantee)), senders=[SENDER])
+    for place, (reference, words) in enumerate(POISON.items(), 1):
+        plan.insert(10 * place, replace(plan[0], reference=reference, words=words))
+    return plan
+
+
+async def restart_what_ends(engine: Engine, fleet: Fleet) -> int:
+    """Start dead workers again until nothing is left to send; give how often one had died."""
+    deaths = 0
+    async with asyncio.timeout(90):
+        while await count(engine, _OPEN):
+            deaths += len(fleet.start_ended())
+            await asyncio.sleep(0.1)
+    return deaths
+
+
+async def test_poison_is_set_aside_after_three_workers_and_everything_else_is_sent(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    await Administration(engine, {"poison"}).add_sender(account=shop.name, address=SENDER, provider="poison", rate=None)
+    plan = batch()
+    with FakeProvider(latency_seconds=(0.02, 0.1)) as provider:
+        account = provider.account_settings("poison", Evidence.REFERENCE_SEARCH, adapter="poison")
+        with Fleet(own_database_url, tmp_path, "tests.support.rigged", **SETTINGS, **account) as fleet:
+            fleet.start("api", "worker-1", "worker-2")
+            fleet.wait_until_ready()
+            load = Load(api_url=fleet.api_url, credentials=shop.live)
+            await load.send(plan, over_seconds=1)
+            deaths = await restart_what_ends(engine, fleet)
+            run = replace(await settled_with(engine, fleet, load, provider), never_twice=frozenset({"poison"}))
+    assert violations(run) == []
+    ends = {message.reference: (message.status, message.error) for message in run.messages}
+    assert [ends.pop(reference) for reference in POISON] == [
+        (MessageStatus.FAILED, "unknown"),
+        (MessageStatus.FAILED, "poison"),
+        (MessageStatus.FAILED, "poison"),
+    ]
+    assert Counter(ends.values()) == {(MessageStatus.DELIVERED, None): HEALTHY}
+    begun = {message.reference: message.attempts for message in run.messages}
+    assert (begun["exits"], deaths) == (3, 3)
+    assert begun["blocks"] >= 3  # where nobody notices, it is no crash
+    assert set(provider.log.taken().values()) == {1}
