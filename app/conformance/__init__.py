@@ -2,14 +2,15 @@
 
     findings = examine(load_subject(Adapter, Path("samples/acme")))
 
-An empty list means that it does. No network, no clock, no test framework; `samples` says how samples are written.
+`load_subjects` gives one subject for each of its configurations, where there are several. An empty list means that it
+does. No network, no clock, no test framework; `samples` says how samples are written.
 """
 
 from __future__ import annotations
 
 from app.conformance.checks import checks, examine
 from app.conformance.samples import SampleBroken, Samples, load_samples
-from app.conformance.subject import Check, Finding, Sign, Subject, load_subject
+from app.conformance.subject import Check, Finding, Sign, Subject, load_subject, load_subjects
 
 __all__ = [
     "Check",
@@ -22,4 +23,5 @@ __all__ = [
     "examine",
     "load_samples",
     "load_subject",
+    "load_subjects",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from app.conformance import secrecy_checks, send_checks, webhook_checks
+from app.conformance import question_checks, record_checks, secrecy_checks, send_checks, webhook_checks
 from app.conformance.subject import Check, Finding, Subject
 
 _CHECKS: Final = (
@@ -22,6 +22,15 @@ _CHECKS: Final = (
     webhook_checks.a_tampered_webhook_is_refused,
     webhook_checks.a_wrong_signature_is_refused,
     webhook_checks.a_stale_webhook_is_refused,
+    question_checks.what_is_not_declared_is_not_offered,
+    question_checks.questions_are_built_as_stored,
+    question_checks.a_question_says_what_it_asks_for,
+    question_checks.the_key_belongs_to_the_attempt,
+    record_checks.records_read_as_stored,
+    record_checks.a_found_message_shows_what_it_is_judged_by,
+    record_checks.a_failed_question_tells_nothing,
+    record_checks.an_unreadable_answer_tells_nothing,
+    record_checks.a_damaged_answer_hides_no_message,
     secrecy_checks.no_secret_is_shown,
     secrecy_checks.no_error_repeats_what_was_received,
 )

@@ -1,9 +1,10 @@
-"""Writes outcomes and events as the plain JSON values in which samples state them."""
+"""Writes outcomes, events and records as the plain JSON values in which samples state them."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -13,12 +14,12 @@ from app.domain.references import AttemptRef
 def described(value: object) -> Any:
     """Write a value of the contract: dataclasses as objects with `is` and without what is None."""
     match value:
-        case AttemptRef():
+        case AttemptRef() | Decimal() | StrEnum():
             return str(value)
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case StrEnum():
-            return value.value
+        case tuple() | list():
+            return [described(each) for each in value]
         case bytes():
             return value.decode("utf-8", "backslashreplace")
         case _ if is_dataclass(value) and not isinstance(value, type):

@@ -54,6 +54,18 @@ def mutilated(body: bytes) -> Iterator[tuple[str, bytes]]:
             yield f"{key} = {replacement!r}", orjson.dumps(value | {key: replacement})
 
 
+def damaged_inside(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Damage the first object of each list of a JSON body, one place at a time: as `mutilated`, or no object at all."""
+    value = _loaded(body)
+    lists = {"": value} if isinstance(value, list) else value if isinstance(value, dict) else {}
+    for name, items in lists.items():
+        if isinstance(items, list) and items and isinstance(items[0], dict):
+            broken = [("null", b"null"), ("{}", b"{}"), *mutilated(orjson.dumps(items[0]))]
+            for how, first in broken:
+                damaged = [orjson.loads(first), *items[1:]]
+                yield f"{name}[0] {how}", orjson.dumps(damaged if value is items else value | {name: damaged})
+
+
 def _loaded(body: bytes) -> Any:
     try:
         return orjson.loads(body)

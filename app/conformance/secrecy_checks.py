@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
+from app.conformance.asking import answer_of, built_questions, readers
 from app.conformance.calls import built, events_of, outcome_of, verified
 from app.conformance.subject import STANDARD_CONTEXT, Subject
 from app.conformance.trial import Raised, Returned
+from app.domain.evidence import NoAnswer
 from app.domain.http import HttpResponse, WebhookRequest
 
 Breaches = Iterator[tuple[str, str]]
@@ -49,6 +51,18 @@ def no_error_repeats_what_was_received(subject: Subject) -> Breaches:
             outcome = outcome_of(subject, HttpResponse(status=status, body=body))
             if isinstance(outcome, Raised) and CANARY in outcome.text:
                 yield f"{status}", f"{outcome.kind} repeats the answer's content"
+            yield from _repeated_answers(subject, HttpResponse(status=status, body=body))
+
+
+def _repeated_answers(subject: Subject, response: HttpResponse) -> Breaches:
+    for reader, read in readers(subject):
+        match answer_of(read, response):
+            case Raised(text=text) if CANARY in text:
+                yield f"{reader}, {response.status}", "an error repeats the answer's content"
+            case Returned(value=NoAnswer(reason=reason)) if CANARY in reason:
+                yield f"{reader}, {response.status}", "the reason of no answer repeats the answer's content"
+            case _:
+                pass
 
 
 def _representations(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -58,6 +72,8 @@ def _representations(subject: Subject) -> Iterator[tuple[str, str]]:
     request = built(subject)
     yield "the request's repr", f"{request!r} {request!s}"
     yield "the request's URL", request.url
+    for where, question in built_questions(subject):
+        yield f"the question of {where}", f"{question!r} {question!s} {question.url}"
     for name, sample in subject.samples.sends.items():
         match outcome_of(subject, sample.response.answer()):
             case Returned(value=outcome):

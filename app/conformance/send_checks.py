@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_plus
 
-import orjson
-
 from app.conformance.calls import built, outcome_of
+from app.conformance.comparison import differences
 from app.conformance.description import described
 from app.conformance.garbage import GARBAGE, of_wrong_types, truncated
-from app.conformance.samples import RequestSample
 from app.conformance.subject import STANDARD_CONTEXT, STANDARD_SEND, Subject
 from app.conformance.trial import Raised, Returned
-from app.domain.http import HttpRequest, HttpResponse
+from app.domain.http import HttpResponse
 from app.domain.provider import Accepted, Deferred, Rejected, SendOutcome, Unknown
 
 Breaches = Iterator[tuple[str, str]]
@@ -39,7 +37,7 @@ def samples_read_as_stored(subject: Subject) -> Breaches:
             case Returned():
                 pass
         if sample.request is not None:
-            yield from ((name, problem) for problem in _differences(built(subject), sample.request))
+            yield from ((name, problem) for problem in differences(built(subject), sample.request))
 
 
 def a_429_is_deferred(subject: Subject) -> Breaches:
@@ -134,24 +132,3 @@ def _expect(subject: Subject, response: HttpResponse, outcomes: tuple[type[SendO
             yield where, "accepted under an empty id"
         case Returned():
             pass
-
-
-def _differences(request: HttpRequest, sample: RequestSample) -> Iterator[str]:
-    expected = sample.outgoing()
-    if (request.method, request.url) != (expected.method, expected.url):
-        yield f"built {request.method} {request.url}, not {expected.method} {expected.url}"
-    # Headers may hold credentials, so they are named and never shown.
-    names = {*request.headers, *expected.headers}
-    for name in sorted(names):
-        if request.headers.get(name) != expected.headers.get(name):
-            yield f"built another header {name}"
-    same = request.body == expected.body if isinstance(sample.body, str) else _same_json(request.body, sample.body)
-    if not same:
-        yield "built another body"
-
-
-def _same_json(body: bytes, expected: object) -> bool:
-    try:
-        return bool(orjson.loads(body) == expected)
-    except orjson.JSONDecodeError:
-        return False

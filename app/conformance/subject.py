@@ -89,8 +89,25 @@ class Check:
                 return [Finding(check=self.name, where="the adapter", problem=f"raised {kind}")]
 
 
-def load_subject(adapter_type: type[ProviderAdapter[Any]], directory: Path, *, sign: Sign | None = None) -> Subject:
-    """Configure an adapter by its samples; raises `SampleBroken`, or pydantic's error for settings that do not fit."""
-    samples = load_samples(directory)
+def load_subjects(
+    adapter_type: type[ProviderAdapter[Any]], directory: Path, *, sign: Sign | None = None
+) -> Mapping[str, Subject]:
+    """Configure an adapter in each way that its samples know: the directory's own, named by nothing, and each folder's.
+
+    Raises what `load_subject` raises.
+    """
+    folders = sorted(path for path in directory.iterdir() if path.is_dir())
+    others = {path.name: load_subject(adapter_type, path, below=directory, sign=sign) for path in folders}
+    return {"": load_subject(adapter_type, directory, sign=sign)} | others
+
+
+def load_subject(
+    adapter_type: type[ProviderAdapter[Any]], directory: Path, *, below: Path | None = None, sign: Sign | None = None
+) -> Subject:
+    """Configure an adapter by its samples; raises `SampleBroken`, or pydantic's error for settings that do not fit.
+
+    A folder lies `below` the directory whose samples it shares.
+    """
+    samples = load_samples(directory, below=below)
     config = adapter_type.config_type.model_validate(samples.config.settings)
     return Subject(adapter=adapter_type(config), samples=samples, sign=sign)

@@ -11,12 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, assert_never
 
 from pydantic import BaseModel
 
 from app.domain.delivery_errors import DeliveryError
-from app.domain.evidence import FetchAnswer, Price, SearchAnswer, SearchQuery
+from app.domain.evidence import ByRecipient, ByReference, FetchAnswer, Price, SearchAnswer, SearchQuery, TakenBetween
 from app.domain.http import HttpRequest, HttpResponse, WebhookReply, WebhookRequest
 from app.domain.references import AttemptRef
 from app.domain.status import MessageStatus
@@ -59,6 +59,23 @@ class Capabilities:
     distinct_webhooks: bool = True
     """Each webhook holds an id or a time, so that an equal one is a repeat even days later. Where they do
     not, equal webhooks count as one for ten minutes only."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether any search is offered."""
+        return self.reference_search or self.recipient_search or self.listing
+
+    def answers(self, query: SearchQuery) -> bool:
+        """Whether the API can be searched in this way."""
+        match query:
+            case ByReference():
+                return self.reference_search
+            case ByRecipient():
+                return self.recipient_search
+            case TakenBetween():
+                return self.listing
+            case _:
+                assert_never(query)
 
 
 @dataclass(frozen=True, kw_only=True)

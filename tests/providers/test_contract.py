@@ -9,11 +9,17 @@ from typing import Final, NoReturn
 
 import pytest
 
-from app.conformance import Check, Subject, checks, load_subject
+from app.conformance import Check, Subject, checks, load_subjects
 from app.providers import discover
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 ADAPTERS: Final = discover()
+SUBJECTS: Final[dict[str, Subject]] = {
+    f"{name} {configuration}".strip(): subject
+    for name, adapter in ADAPTERS.items()
+    for configuration, subject in load_subjects(adapter, SAMPLES / name).items()
+}
+"""Each adapter, in each configuration that there are samples of."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +33,10 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def subjects() -> dict[str, Subject]:
-    return {name: load_subject(adapter, SAMPLES / name) for name, adapter in ADAPTERS.items()}
-
-
 @pytest.mark.parametrize("check", checks(), ids=lambda check: check.name)
-@pytest.mark.parametrize("name", ADAPTERS)
-def test_the_adapter_keeps_the_contract(subjects: dict[str, Subject], name: str, check: Check) -> None:
-    assert check.run(subjects[name]) == []
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_adapter_keeps_the_contract(name: str, check: Check) -> None:
+    assert check.run(SUBJECTS[name]) == []
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

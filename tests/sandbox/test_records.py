@@ -133,16 +133,16 @@ async def test_a_message_without_our_reference_is_found_by_its_sender_and_recipi
 
 
 async def test_a_message_that_the_records_do_not_tell_of_is_no_absence_and_spoils_no_list(world: World) -> None:
-    secret = await world.send("+15005550046")
+    secret, searching_by_numbers = await world.send("+15005550046"), world.using(Evidence.RECIPIENT_SEARCH)
     await world.send("+12025550123")
     entries = (await world.look("/sandbox/submissions"))["submissions"]
     (message_id,) = (entry["id"] for entry in entries if entry["to"] == "+15005550046")
     told = world.adapter.parse_fetch(await world.ask(world.adapter.build_fetch(message_id, CONTEXT)))
     assert told == NoAnswer(reason="HTTP 500")
     by_recipient = ByRecipient(sender=SENDER, recipient="+15005550046", since=LONG_AGO, until=SOME_DAY)
-    for query in (ByReference(attempt=secret.attempt), by_recipient):
-        answer = await world.ask(world.adapter.build_search(query, None, CONTEXT))
-        assert world.adapter.parse_search(answer) == NoAnswer(reason="HTTP 500")
+    for asking, query in ((world, ByReference(attempt=secret.attempt)), (searching_by_numbers, by_recipient)):
+        answer = await world.ask(asking.adapter.build_search(query, None, CONTEXT))
+        assert asking.adapter.parse_search(answer) == NoAnswer(reason="HTTP 500")
     assert len(await bodies(world, TakenBetween(since=LONG_AGO, until=SOME_DAY))) == 2
 
 

@@ -47,6 +47,7 @@ from app.domain.provider import (
     Deferred,
     Documents,
     InboundSms,
+    NotOffered,
     ProviderAdapter,
     ProviderEvent,
     ProviderFailure,
@@ -195,20 +196,28 @@ class Adapter(ProviderAdapter[Config]):
     def build_fetch(self, provider_message_id: str, context: AskContext) -> HttpRequest:
         """Ask for one message."""
         del context
+        self._only_if(self.capabilities.fetch)
         return self._request("GET", records.fetch_path(provider_message_id))
 
     def parse_fetch(self, response: HttpResponse) -> FetchAnswer:
         """Read one message, or that there is none."""
+        self._only_if(self.capabilities.fetch)
         return records.read_fetch(response)
 
     def build_search(self, query: SearchQuery, page: str | None, context: AskContext) -> HttpRequest:
         """Ask for one page of messages."""
         del context
+        self._only_if(self.capabilities.answers(query))
         return self._request("GET", records.search_path(query, page))
 
     def parse_search(self, response: HttpResponse) -> SearchAnswer:
         """Read one page of messages."""
+        self._only_if(self.capabilities.searches)
         return records.read_search(response)
+
+    def _only_if(self, offered: bool) -> None:
+        if not offered:
+            raise NotOffered
 
     def _request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
