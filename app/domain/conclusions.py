@@ -14,7 +14,7 @@ from app.domain.policy import LifecyclePolicy
 from app.domain.provider import Accepted, Capabilities, Deferred, ProviderFailure, Rejected
 from app.domain.routing import GiveUp, RetryAt, next_step
 from app.domain.status import MessageStatus
-from app.domain.transitions import command, noted, raise_to, with_failure, with_words
+from app.domain.transitions import command, noted, raise_to, with_failure
 
 NOTHING_OFFERED: Final = Capabilities()
 """A provider that cannot be asked; reports are all that it says."""
@@ -68,8 +68,7 @@ def accepted(
     """Note that the provider has the message, by its own answer."""
     closed = replace(attempt, phase=AttemptPhase.ACCEPTED, provider_message_id=outcome.provider_message_id)
     queue = after_acceptance(capabilities, now=now, policy=policy)
-    change = raise_to(message, MessageStatus.SENT, attempt=closed, queue=queue)
-    return with_words(change, provider_status=outcome.provider_status)
+    return raise_to(message, MessageStatus.SENT, attempt=closed, queue=queue, provider_status=outcome.provider_status)
 
 
 def rejected(message: MessageState, attempt: AttemptState, failure: ProviderFailure) -> Change:

@@ -34,12 +34,11 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 def storable_outcome(outcome: SendOutcome) -> SendOutcome:
     """Give an outcome whose words can be stored."""
     match outcome:
-        case Accepted():
-            return replace(
-                outcome,
-                provider_message_id=_identifier(outcome.provider_message_id),
-                provider_status=_word(outcome.provider_status),
-            )
+        case Accepted(provider_message_id=given, provider_status=word):
+            identifier, kept = _identifier(given), _word(word)
+            if identifier is given and kept is word:
+                return outcome
+            return replace(outcome, provider_message_id=identifier, provider_status=kept)
         case Rejected() | Deferred() | Unknown():
             return replace(outcome, failure=_failure(outcome.failure))
         case _:
@@ -93,8 +92,8 @@ def _failure(failure: ProviderFailure) -> ProviderFailure:
 
 def _word(text: str | None) -> str | None:
     """Cut a word to a length worth keeping, without what Postgres or a log line cannot hold."""
-    if text is None:
-        return None
+    if text is None or (len(text) <= WORD_LENGTH and text.isprintable()):
+        return text
     return "".join(character for character in text if character.isprintable())[:WORD_LENGTH]
 
 

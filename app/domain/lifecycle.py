@@ -49,7 +49,7 @@ from app.domain.provider import (
     Unknown,
 )
 from app.domain.status import FINAL, RANKS, MessageStatus
-from app.domain.transitions import command, noted, objection, raise_to, with_failure, with_words
+from app.domain.transitions import command, noted, objection, raise_to, with_failure
 
 
 def begin(
@@ -72,8 +72,7 @@ def begin(
         return _never_begun(message, MessageStatus.FAILED, DeliveryError.POISON, reason=EventReason.POISON)
     number = message.attempts + 1
     attempt = AttemptState(number=number, phase=AttemptPhase.STARTED, provider=provider, fence=fence, started_at=now)
-    change = command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease, worker=worker))
-    return replace(change, attempts=number)
+    return command(message, MessageStatus.SENDING, attempt=attempt, queue=Lease(until=now + lease, worker=worker))
 
 
 def settle(
@@ -253,10 +252,9 @@ def _accepted_late(message: MessageState, attempt: AttemptState, outcome: Accept
         phase=AttemptPhase.ACCEPTED,
         provider_message_id=attempt.provider_message_id or outcome.provider_message_id,
     )
-    against = objection(message, attempt, MessageStatus.SENT)
-    if against is None:
-        change = raise_to(message, MessageStatus.SENT, attempt=known, queue=follow_up)
-        change = replace(change, possible_duplicate=doubled_once_taken(message, attempt))
-    else:
-        change = noted(message, MessageStatus.SENT, against, attempt=known)
-    return with_words(change, provider_status=outcome.provider_status)
+    change = raise_to(
+        message, MessageStatus.SENT, attempt=known, queue=follow_up, provider_status=outcome.provider_status
+    )
+    if not change.event.applied:
+        return change
+    return replace(change, possible_duplicate=doubled_once_taken(message, attempt))

@@ -14,6 +14,8 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     A date counts from the answer's own Date, so that neither clock matters. Header names are lower case.
     """
     value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     until, answered = _http_date(value), _http_date(headers.get("date", ""))

@@ -37,23 +37,57 @@ def command(
 ) -> Change:
     """Do something of our own to a message; raises `IllegalTransition` where its status does not allow it."""
     require_command(message.status, status)
-    change = _change(message, status, applied=True, reason=reason, attempt=attempt)
-    return replace(change, queue=queue, error=error, event=replace(change.event, error=error))
+    return _change(
+        message, status, applied=True, reason=reason, attempt=attempt, queue=queue, error=error, event_error=error
+    )
 
 
 def raise_to(
-    message: MessageState, status: MessageStatus, *, attempt: AttemptState, queue: QueueStep = LEAVE_QUEUE
+    message: MessageState,
+    status: MessageStatus,
+    *,
+    attempt: AttemptState,
+    queue: QueueStep = LEAVE_QUEUE,
+    provider_status: str | None = None,
 ) -> Change:
-    """Apply evidence by rank; what does not outrank the message is noted. `queue` is for what is applied."""
+    """Apply evidence by rank, which clears an earlier error; what does not outrank the message is noted.
+
+    `queue` is for what is applied, and `provider_status` the provider's word for it.
+    """
     against = objection(message, attempt, status)
     if against is not None:
-        return noted(message, status, against, attempt=attempt)
-    return replace(_change(message, status, applied=True, reason=None, attempt=attempt), queue=queue)
+        return noted(message, status, against, attempt=attempt, provider_status=provider_status)
+    return _change(
+        message,
+        status,
+        applied=True,
+        reason=None,
+        attempt=attempt,
+        queue=queue,
+        error=None,
+        provider_status=provider_status,
+    )
 
 
-def noted(message: MessageState, status: MessageStatus, reason: EventReason, *, attempt: AttemptState) -> Change:
+def noted(
+    message: MessageState,
+    status: MessageStatus,
+    reason: EventReason,
+    *,
+    attempt: AttemptState,
+    provider_status: str | None = None,
+) -> Change:
     """Write down what was said, and why it changes nothing."""
-    return _change(message, message.status, applied=False, reason=reason, attempt=attempt, said=status)
+    return _change(
+        message,
+        message.status,
+        applied=False,
+        reason=reason,
+        attempt=attempt,
+        error=message.error,
+        said=status,
+        provider_status=provider_status,
+    )
 
 
 def with_failure(change: Change, failure: ProviderFailure) -> Change:
@@ -67,12 +101,6 @@ def with_failure(change: Change, failure: ProviderFailure) -> Change:
     return replace(change, event=event, error=failure.error if change.event.applied else change.error)
 
 
-def with_words(change: Change, *, provider_status: str | None) -> Change:
-    """Put the provider's word for a success on a change, which clears an earlier error if it applies."""
-    error = None if change.event.applied else change.error
-    return replace(change, error=error, event=replace(change.event, provider_status=provider_status))
-
-
 def _change(
     message: MessageState,
     status: MessageStatus,
@@ -80,8 +108,13 @@ def _change(
     applied: bool,
     reason: EventReason | None,
     attempt: AttemptState | None,
+    error: DeliveryError | None,
+    queue: QueueStep = None,
     said: MessageStatus | None = None,
+    event_error: DeliveryError | None = None,
+    provider_status: str | None = None,
 ) -> Change:
+    """Make all of it at once: each sending makes two, and to copy them for every word costs more than to decide."""
     event = StatusEvent(
         sequence=message.sequence + 1,
         source=EventSource.WORKER,
@@ -90,15 +123,19 @@ def _change(
         applied=applied,
         attempt=attempt.number if attempt else None,
         reason=reason,
+        error=event_error,
+        provider_status=provider_status,
     )
     return Change(
         message_id=message.id,
         expected_status=message.status,
         expected_sequence=message.sequence,
         status=status,
-        attempts=message.attempts,
+        # An attempt that is only just begun is the newest.
+        attempts=max(message.attempts, attempt.number) if attempt else message.attempts,
         possible_duplicate=message.possible_duplicate,
-        error=message.error,
+        error=error,
         event=event,
         attempt=attempt,
+        queue=queue,
     )

@@ -132,6 +132,9 @@ class Adapter(ProviderAdapter[Config]):
     def __init__(self, config: Config) -> None:
         """Offer what the settings say."""
         super().__init__(config)
+        pair = f"{config.api_key}:{config.api_secret.get_secret_value()}"
+        self._basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        self._url = str(config.url).rstrip("/")
         offered = CAPABILITIES[config.evidence]
         self.capabilities = replace(offered, fetch=config.records, listing=config.records)
 
@@ -153,10 +156,10 @@ class Adapter(ProviderAdapter[Config]):
 
     def parse_send(self, response: HttpResponse) -> SendOutcome:
         """Read the answer by its HTTP status first: only a 2xx, a 4xx and the one 503 are listened to."""
+        if response.status // 100 == 2:  # noqa: PLR2004 - any status of success
+            return _read_acceptance(response)
         wait = read_retry_after(response.headers)
         match response.status // 100, response.status, error_code(response.body):
-            case 2, _, _:
-                return _read_acceptance(response)
             case _, 429, code:
                 failure = _failure(response, DeliveryError.RATE_LIMITED, code)
                 return Deferred(failure=failure, retry_after_seconds=wait)
@@ -222,10 +225,12 @@ class Adapter(ProviderAdapter[Config]):
     def _request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> HttpRequest:
-        pair = f"{self.config.api_key}:{self.config.api_secret.get_secret_value()}"
-        basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        url = f"{str(self.config.url).rstrip('/')}{path}"
-        return HttpRequest(method=method, url=url, headers={"authorization": basic, **(headers or {})}, body=body)
+        return HttpRequest(
+            method=method,
+            url=f"{self._url}{path}",
+            headers={"authorization": self._basic, **(headers or {})},
+            body=body,
+        )
 
 
 def _read_acceptance(response: HttpResponse) -> SendOutcome:
