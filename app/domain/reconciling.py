@@ -18,7 +18,7 @@ from app.domain.policy import LifecyclePolicy
 from app.domain.references import AttemptRef
 from app.domain.resolving import report_of
 from app.domain.status import FINAL
-from app.domain.transitions import noted, with_words
+from app.domain.transitions import noted
 
 
 def looked_up(
@@ -65,8 +65,8 @@ def _read(message: MessageState, attempt: AttemptState, seen: ProviderMessage, a
 
 
 def _untold(message: MessageState, attempt: AttemptState, answer: NoAnswer, again: QueueStep) -> Change:
-    change = noted(message, message.status, EventReason.NO_ANSWER, attempt=attempt)
-    return replace(with_words(change, provider_status=answer.reason), queue=again)
+    change = noted(message, message.status, EventReason.NO_ANSWER, attempt=attempt, provider_status=answer.reason)
+    return replace(change, queue=again)
 
 
 def _is_of(seen: ProviderMessage, message: MessageState, attempt: AttemptState) -> bool:

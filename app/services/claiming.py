@@ -17,8 +17,8 @@ from app.domain.lifecycle import give_back
 from app.domain.status import MessageStatus
 from app.domain.waiting import claim
 from app.store.changes import apply_changes
-from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue import DueMessage, has_due, lock_due, lock_leased, next_fence
+from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
+from app.store.queue import DueMessage, OpenWork, has_due, lock_due, lock_leased
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -32,9 +32,16 @@ class Claimed:
 
     due: DueMessage
     begun: Change
-    fence: int
     asked_at: float
     """On the monotonic clock, before the database took its own time: reckoned from both, a time is only too early."""
+
+    def work(self) -> OpenWork | None:
+        """Give the message as this has left it, with the attempt that is begun."""
+        due, begun = self.due, self.begun
+        if begun.attempt is None:
+            return None
+        state = begun.apply_to(due.state)
+        return OpenWork(state=state, attempt=begun.attempt, tries=due.tries, crashes=due.crashes, now=due.now)
 
 
 class _NotClaimed(Exception):
@@ -52,6 +59,7 @@ class Claims:
     ) -> None:
         """Take the store, how long a claim lasts, after how many crashes none is made, and who claims."""
         self._engine = engine
+        self._autocommit = Autocommit(engine)
         self._lease = lease
         self._poison_crashes = poison_crashes
         self._worker = worker
@@ -78,7 +86,7 @@ class Claims:
 
     async def has_lone(self) -> bool:
         """Tell whether a message is due that is to go out by itself; raises `StoreUnavailable`."""
-        async with transaction(self._engine) as connection:
+        async with self._autocommit.connect() as connection:
             return await has_due(connection, Work.SEND_ALONE)
 
     async def _take(self, limit: int, work: Work) -> list[Claimed]:
@@ -93,8 +101,8 @@ class Claims:
                 due = [item for item in found if item.state.id not in self._set_aside][:limit]
                 if not due:
                     return []
-                fence = await next_fence(connection)
-                claims = [self._claim(item, fence) for item in due]
+                fence = due[0].fence
+                claims = [self._claim(item) for item in due]
                 await apply_changes(connection, [change for changes in claims for change in changes])
         except StoreUnavailable:
             if fence is not None:
@@ -105,15 +113,14 @@ class Claims:
                 raise
             raise _NotClaimed(due) from error
         return [
-            Claimed(due=item, begun=changes[-1], fence=fence, asked_at=asked_at)
-            for item, changes in zip(due, claims, strict=True)
+            Claimed(due=item, begun=changes[-1], asked_at=asked_at) for item, changes in zip(due, claims, strict=True)
         ]
 
-    def _claim(self, item: DueMessage, fence: int) -> tuple[Change, ...]:
+    def _claim(self, item: DueMessage) -> tuple[Change, ...]:
         return claim(
             item.state,
             provider=item.provider,
-            fence=fence,
+            fence=item.fence,
             now=item.now,
             lease=self._lease,
             worker=self._worker(),

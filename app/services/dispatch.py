@@ -8,19 +8,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
-from app.domain.change import Work
+from app.domain.change import Change, Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import settle
-from app.domain.provider import Deferred, SendOutcome, SendRequest
+from app.domain.provider import Accepted, Deferred, SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.retry_budget import RetryBudget
 from app.services.claiming import Claimed, Claims
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.webhooks import Adapters, capabilities_of
-from app.store.changes import apply_changes
-from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue import lock_attempts
+from app.store.changes import apply_changes, apply_to_untouched
+from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
+from app.store.queue import OpenWork, lock_attempts
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -48,6 +49,7 @@ class Dispatcher:
     ) -> None:
         """Take the store, the providers, the way to them, the times, and the number of the worker that claims."""
         self._engine = engine
+        self._autocommit = Autocommit(engine)
         self._adapters = adapters
         self._submitter = submitter
         self._config = config
@@ -79,7 +81,7 @@ class Dispatcher:
         return Result(assignment=assignment, outcome=await self._submitter.submit(assignment))
 
     async def settle(self, results: Sequence[Result]) -> None:
-        """Write what came of a batch of attempts, in one transaction.
+        """Write what came of a batch of attempts.
 
         Where that fails for another reason than a lost database, each is settled by itself, so that one
         which cannot be written costs the others nothing.
@@ -94,27 +96,43 @@ class Dispatcher:
                 await self._settle_alone(result)
 
     async def _settle(self, results: Sequence[Result]) -> None:
+        """Settle what was accepted as its claim has left it; what was touched since, and all else, is read first."""
+        decided: dict[UUID, Change] = {}
+        others: list[Result] = []
+        for result in results:
+            begun = result.assignment.as_begun() if isinstance(result.outcome, Accepted) else None
+            if begun is None or begun.state.id in decided:
+                others.append(result)
+            else:
+                decided[begun.state.id] = self._decide(begun, result)
+        if decided:
+            async with self._autocommit.connect() as connection:
+                touched = await apply_to_untouched(connection, list(decided.values()))
+            others += [result for result in results if touched and result.assignment.attempt.message_id in touched]
+        if others:
+            await self._settle_as_found(others)
+
+    async def _settle_as_found(self, results: Sequence[Result]) -> None:
         by_attempt = {(r.assignment.attempt.message_id, r.assignment.attempt.number): r for r in results}
         async with transaction(self._engine) as connection:
-            changes = []
-            for work in await lock_attempts(connection, list(by_attempt)):
-                result = by_attempt[work.state.id, work.attempt.number]
-                changes.append(
-                    settle(
-                        work.state,
-                        work.attempt,
-                        result.outcome,
-                        fence=result.assignment.fence,
-                        tries=work.tries,
-                        now=work.now,
-                        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-                        capabilities=capabilities_of(self._adapters, work.attempt.provider),
-                        policy=self._config.policy,
-                        crashes=work.crashes,
-                        pause=self._pause(result),
-                    )
-                )
+            works = await lock_attempts(connection, list(by_attempt))
+            changes = [self._decide(work, by_attempt[work.state.id, work.attempt.number]) for work in works]
             await apply_changes(connection, changes)
+
+    def _decide(self, work: OpenWork, result: Result) -> Change:
+        return settle(
+            work.state,
+            work.attempt,
+            result.outcome,
+            fence=result.assignment.fence,
+            tries=work.tries,
+            now=work.now,
+            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            capabilities=capabilities_of(self._adapters, work.attempt.provider),
+            policy=self._config.policy,
+            crashes=work.crashes,
+            pause=self._pause(result),
+        )
 
     async def _settle_alone(self, result: Result) -> None:
         try:
@@ -139,7 +157,7 @@ class Dispatcher:
         return Assignment(
             attempt=AttemptRef(message_id=due.state.id, number=claimed.begun.attempts),
             provider=due.provider,
-            fence=claimed.fence,
+            fence=due.fence,
             begin_before=claimed.asked_at + (self._config.lease - self._config.send_deadline).total_seconds(),
             worth_until=claimed.asked_at + worth_seconds,
             send=SendRequest(
@@ -149,4 +167,5 @@ class Dispatcher:
                 segments=due.segments,
                 validity_seconds=whole_seconds(worth_seconds),
             ),
+            begun=claimed.work(),
         )

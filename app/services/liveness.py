@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from app.store.engine import Engine, StoreUnavailable, transaction
+from app.store.engine import Autocommit, Engine, StoreUnavailable
 from app.store.workers import hold_lock, new_worker, suspects, uptime_seconds
 from app.telemetry import get_logger
 
@@ -27,6 +27,7 @@ class Liveness:
     def __init__(self, engine: Engine, *, enabled: bool = True) -> None:
         """Take the store."""
         self._engine = engine
+        self._autocommit = Autocommit(engine)
         self._enabled = enabled
         self._worker: int | None = None
         self._is_held = False
@@ -67,7 +68,7 @@ class Liveness:
         """
         if not self._enabled:
             return frozenset()
-        async with transaction(self._engine) as connection:
+        async with self._autocommit.connect() as connection:
             free = await suspects(connection)
             if free and (young := _QUIET_SECONDS - await uptime_seconds(connection)) > 0:
                 self._be_quiet(young)

@@ -11,7 +11,7 @@ from app.services.submitting import Assignment
 
 
 class Sends:
-    """Sends in flight, each in a task of its own, and the assignments that are to follow them."""
+    """Sends in flight, as many tasks as there are, and the assignments that are to follow them."""
 
     def __init__(
         self,
@@ -53,14 +53,27 @@ class Sends:
 
     def _fill(self) -> None:
         while self.unstarted and len(self.tasks) < self._concurrency and not self._closed:
-            task = asyncio.create_task(self._send(self.unstarted.popleft()))
+            task = asyncio.create_task(self._send_in_turn(self.unstarted.popleft()))
             self.tasks.add(task)
             task.add_done_callback(self._end)
 
+    async def _send_in_turn(self, assignment: Assignment) -> None:
+        """Send one after the other as long as any waits: a task for each would cost as much as to write its outcome."""
+        await self._send(assignment)
+        self._pace.count()
+        while self.unstarted and not self._closed:
+            following = self.unstarted.popleft()
+            self._tell_of_room()
+            await self._send(following)
+            self._pace.count()
+
     def _end(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        self._pace.count()
+        # Nothing waits any more, unless the task was broken off.
         self._fill()
+        self._tell_of_room()
+
+    def _tell_of_room(self) -> None:
         if self._room():
             self._on_room()
 

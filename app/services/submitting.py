@@ -25,6 +25,7 @@ from app.domain.provider import (
 )
 from app.domain.references import AttemptRef
 from app.services.webhooks import Adapters
+from app.store.queue import OpenWork
 from app.telemetry import FAST_LINES, get_logger
 from app.transport import TOO_LATE, Transport
 
@@ -55,6 +56,16 @@ class Assignment:
 
     send: SendRequest = field(repr=False)
     """Its validity is as of the claim; the provider is told what is left at the send."""
+
+    begun: OpenWork | None = field(default=None, repr=False)
+    """The message as its claim has left it; None where it has been asked about meanwhile."""
+
+    def as_begun(self) -> OpenWork | None:
+        """Give the message as its claim has left it, at the database's time of now."""
+        if self.begun is None:
+            return None
+        left = timedelta(seconds=self.worth_until - time.monotonic())
+        return replace(self.begun, now=self.begun.state.expires_at - left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +148,8 @@ def whole_seconds(seconds: float) -> int:
 
 def _as_of_now(assignment: Assignment) -> SendRequest:
     """Tell the provider what is left of the message's validity now: the assignment may have waited."""
-    left = assignment.worth_until - time.monotonic()
-    return replace(assignment.send, validity_seconds=whole_seconds(left))
+    send, left = assignment.send, whole_seconds(assignment.worth_until - time.monotonic())
+    return send if left == send.validity_seconds else replace(send, validity_seconds=left)
 
 
 def _failed(failure: TransportFailure) -> SendOutcome:

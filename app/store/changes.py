@@ -18,9 +18,7 @@ class ConcurrentChange(Exception):
     """A message was changed by somebody else since it was read: a missing row lock, so a bug of ours."""
 
 
-# One statement, so that a status can never be written without its event, nor either without its attempt.
-_APPLY: Final = """
-WITH change AS (
+_DECIDED: Final = """
     SELECT * FROM json_to_recordset($1::json) AS c (
         message_id uuid, expected_status text, expected_sequence integer, status text, sequence integer,
         attempts smallint, possible_duplicate boolean, error_code text, reached_provider boolean, final boolean,
@@ -30,7 +28,11 @@ WITH change AS (
         price_currency text, billed_segments smallint, queue text, work text, due_at timestamptz, tries smallint,
         crashes smallint, leased_until timestamptz, worker integer
     )
-), message AS (
+"""
+
+# One statement, so that a status can never be written without its event, nor either without its attempt.
+_WRITTEN: Final = """
+message AS (
     UPDATE messages AS m SET
         status = c.status,
         event_sequence = c.sequence,
@@ -80,8 +82,20 @@ WITH change AS (
         leased_until = c.leased_until
     FROM applied AS c WHERE q.message_id = c.message_id AND c.queue = 'stay'
 )
-SELECT count(*) FROM message
 """
+
+_APPLY: Final = f"WITH change AS ({_DECIDED}), {_WRITTEN} SELECT count(*) FROM message"  # noqa: S608 - constants of this module
+
+# Nobody has locked the messages, so it is done here, in the order in which everybody does who locks several.
+_APPLY_TO_UNTOUCHED: Final = f"""
+WITH decided AS ({_DECIDED}), change AS (
+    SELECT d.* FROM decided AS d
+    JOIN messages AS m ON m.id = d.message_id AND m.id BETWEEN $2 AND $3
+    WHERE m.status = d.expected_status AND m.event_sequence = d.expected_sequence
+    ORDER BY m.id FOR UPDATE OF m
+), {_WRITTEN}
+SELECT message_id FROM decided WHERE message_id NOT IN (SELECT id FROM message)
+"""  # noqa: S608 - constants of this module
 
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
@@ -93,13 +107,26 @@ async def apply_changes(connection: Connection, changes: Sequence[Change]) -> No
     rolls back, if any message is not as the decision saw it.
     """
     for batch in _rounds(changes):
-        ids = [change.message_id for change in batch]
-        # One document of all rows takes half the time of an array for each column, on both sides.
-        # `default`: the driver has a UUID of its own, which orjson does not know, and a price is exact.
-        document = orjson.dumps([_row(change) for change in batch], default=str).decode()
-        written = (await connection.exec_driver_sql(_APPLY, (document, min(ids), max(ids)))).scalar_one()
+        written = (await connection.exec_driver_sql(_APPLY, _parameters(batch))).scalar_one()
         if written != len(batch):
             raise ConcurrentChange
+
+
+async def apply_to_untouched(connection: Connection, changes: Sequence[Change]) -> set[UUID]:
+    """Write decisions on messages that nobody has locked, and name those that are not as their decision saw them.
+
+    One statement, and at most one change of a message. Whatever happens to a message has an event, so one that
+    stands at the same event is the same in all that decisions are made from.
+    """
+    return set((await connection.exec_driver_sql(_APPLY_TO_UNTOUCHED, _parameters(changes))).scalars())
+
+
+def _parameters(changes: Sequence[Change]) -> tuple[str, UUID, UUID]:
+    ids = [change.message_id for change in changes]
+    # One document of all rows takes half the time of an array for each column, on both sides.
+    # `default`: the driver has a UUID of its own, which orjson does not know, and a price is exact.
+    document = orjson.dumps([_row(change) for change in changes], default=str).decode()
+    return document, min(ids), max(ids)
 
 
 def _rounds(changes: Iterable[Change]) -> list[list[Change]]:

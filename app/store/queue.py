@@ -37,13 +37,19 @@ _WITH_NEWEST_ATTEMPT: Final = f"""
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
 """  # noqa: S608 - constants of this module
 
+# Counting them has all of them locked before the fence is taken.
 _DUE: Final = text(
     f"""
-    SELECT {_STATE}, {_TEXT}, q.tries, q.crashes
-    FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
-    WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now()
-    ORDER BY q.due_at, q.message_id LIMIT :limit
-    FOR UPDATE OF q, m SKIP LOCKED
+    WITH due AS MATERIALIZED (
+        SELECT {_STATE}, {_TEXT}, q.tries, q.crashes
+        FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
+        WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now()
+        ORDER BY q.due_at, q.message_id LIMIT :limit
+        FOR UPDATE OF q, m SKIP LOCKED
+    ), taken AS MATERIALIZED (
+        SELECT nextval('fence') AS fence FROM (SELECT count(*) AS messages FROM due) AS counted WHERE messages > 0
+    )
+    SELECT due.*, taken.fence FROM taken CROSS JOIN due
     """  # noqa: S608 - constants of this module
 )
 
@@ -137,8 +143,12 @@ class DueMessage:
     recipient: str = field(repr=False)
     body: str = field(repr=False)
     segments: int
+    tries: int
     crashes: int
     """How many workers have died over it."""
+
+    fence: int
+    """A new fencing token, higher than all that were taken before this was locked."""
 
     now: datetime
     """The database's time, which all decisions of the transaction share."""
@@ -177,7 +187,7 @@ async def has_due(connection: Connection, work: Work) -> bool:
 
 
 async def lock_due(connection: Connection, *, limit: int, work: Work = Work.SEND) -> list[DueMessage]:
-    """Lock messages that are due to be sent, in company or alone, the longest due first."""
+    """Lock messages that are due to be sent, in company or alone, the longest due first, under a fence of their own."""
     rows = (await connection.execute(_DUE, {"limit": limit, "work": work.value})).all()
     return [
         DueMessage(
@@ -187,7 +197,9 @@ async def lock_due(connection: Connection, *, limit: int, work: Work = Work.SEND
             recipient=row.recipient,
             body=row.body,
             segments=row.segments,
+            tries=row.tries,
             crashes=row.crashes,
+            fence=row.fence,
             now=row.now,
         )
         for row in rows

@@ -1,0 +1,65 @@
+"""Acceptances are settled as their claims have left the messages, and what was touched since as it is found."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.domain.provider import Accepted
+from app.services.dispatch import Dispatcher, Result
+from app.services.rescue import Rescue
+from app.services.submitting import Assignment
+from app.store.engine import Engine
+from tests.services.conftest import Accept, State
+
+
+def accepted(assignment: Assignment) -> Result:
+    outcome = Accepted(provider_message_id=f"p-{assignment.attempt.message_id}", provider_status="queued")
+    return Result(assignment=assignment, outcome=outcome)
+
+
+async def end_lease(engine: Engine, message_id: UUID) -> None:
+    statement = text("UPDATE dispatch_queue SET leased_until = now() - interval '1 second' WHERE message_id = :id")
+    async with engine.begin() as connection:
+        await connection.execute(statement, {"id": message_id})
+
+
+async def test_an_acceptance_that_comes_after_a_rescue_is_settled_beside_those_that_nobody_touched(
+    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State, rescuer: Rescue
+) -> None:
+    first, rescued, last = [await accept() for _ in range(3)]
+    results = [accepted(assignment) for assignment in await dispatcher.claim(limit=3)]
+    await end_lease(engine, rescued)
+    assert await rescuer.take_over(limit=3) == 1
+    await dispatcher.settle(results)
+    stored = {message_id: await state(message_id) for message_id in (first, rescued, last)}
+    assert {(one["status"], *one["phases"]) for one in stored.values()} == {("sent", "accepted")}
+    assert all(one["queue"] == [] for one in stored.values())
+    assert [len(one["events"]) for one in stored.values()] == [3, 4, 3]
+
+
+async def test_settling_the_same_at_once_in_opposite_orders_ends_well(
+    dispatcher: Dispatcher, accept: Accept, state: State
+) -> None:
+    ids = [await accept() for _ in range(40)]
+    results = [accepted(assignment) for assignment in await dispatcher.claim(limit=40)]
+    await asyncio.gather(dispatcher.settle(results), dispatcher.settle(results[::-1]))
+    for message_id in ids:
+        stored = await state(message_id)
+        assert (stored["status"], stored["phases"]) == ("sent", ["accepted"])
+        assert stored["events"][2:] == [("worker", "sent", True, None), ("worker", "sent", False, "duplicate")]
+
+
+async def test_the_messages_of_a_claim_share_a_fence_and_a_claim_of_none_takes_no_fence(
+    dispatcher: Dispatcher, accept: Accept
+) -> None:
+    for _ in range(3):
+        await accept()
+    fences = [assignment.fence for assignment in await dispatcher.claim(limit=3)]
+    assert fences == [fences[0]] * 3
+    assert await dispatcher.claim(limit=3) == []
+    await accept()
+    [following] = await dispatcher.claim(limit=3)
+    assert following.fence == fences[0] + 1
