@@ -20,6 +20,7 @@ from app.domain.routing import RetryPolicy
 from app.providers import discover
 from app.sandbox.config import SandboxConfig
 from app.services.administration import Administration
+from app.services.audits import Auditor
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.dispatch import Dispatcher
@@ -72,6 +73,7 @@ class WorkerContext:
     rescue: Rescue
     resolver: Resolver
     reconciler: Reconciler
+    auditor: Auditor
     reports: Reports
     maintenance: Maintenance
     soundness: Soundness
@@ -129,7 +131,7 @@ def build_adapters(settings: Settings) -> Adapters:
 
 def build_api(settings: Settings) -> ApiContext:
     """Put together what the API works with."""
-    engine = build_engine(settings, "api")
+    engine, adapters = build_engine(settings, "api"), build_adapters(settings)
     # Slow lists must not keep keys and senders from being looked up, nor either of them what is acknowledged.
     checking = build_engine(
         settings, "api-checking", pool_size=API_CHECKING_CONNECTIONS, statement_seconds=API_STATEMENT_SECONDS
@@ -158,10 +160,11 @@ def build_api(settings: Settings) -> ApiContext:
         ),
         webhooks=WebhookIntake(
             writing,
-            build_adapters(settings),
+            adapters,
             secret=_secret(settings),
             unique_for=timedelta(days=settings.retention.webhook_digest_days),
         ),
+        listings={name: adapter.capabilities.listing for name, adapter in adapters.items()},
         public_url=settings.public_url,
         body_seconds=settings.api.body_seconds,
     )
@@ -175,7 +178,7 @@ def build_worker(settings: Settings) -> WorkerContext:
     transport = Transport(
         deadline_seconds=dispatch.send_deadline_seconds,
         connect_seconds=dispatch.connect_seconds,
-        max_connections=dispatch.concurrency + QUESTIONS + LOOKS,
+        max_connections=dispatch.concurrency + QUESTIONS + LOOKS + 1,  # one audit at a time
     )
     policy = _policy(dispatch)
     config = DispatchConfig(
@@ -196,8 +199,9 @@ def build_worker(settings: Settings) -> WorkerContext:
         rescue=Rescue(engine, adapters, liveness, policy),
         resolver=Resolver(engine, adapters, submitter, records, config, worker=lambda: liveness.worker),
         reconciler=Reconciler(engine, adapters, records, policy),
+        auditor=Auditor(engine, adapters, records, policy, lag=timedelta(seconds=dispatch.audit_lag_seconds)),
         reports=Reports(engine, adapters, policy),
-        maintenance=Maintenance(engine, _ages(settings)),
+        maintenance=Maintenance(engine, settings.retention.ages),
         soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
     )
 
@@ -282,14 +286,3 @@ def _sandbox_secret(settings: Settings, name: str) -> str:
     if given is not None:
         return given.get_secret_value()
     return hmac.new(_secret(settings), f"sandbox:{name}".encode(), hashlib.sha256).hexdigest()
-
-
-def _ages(settings: Settings) -> dict[str, timedelta]:
-    keep = settings.retention
-    return {
-        "idempotency_keys": timedelta(days=keep.idempotency_days),
-        "webhook_digests": timedelta(0),
-        "webhook_receipts": timedelta(days=keep.webhook_receipt_days),
-        "orphan_reports": timedelta(hours=keep.orphan_hours),
-        "inbound_references": timedelta(days=keep.inbound_reference_days),
-    }

@@ -104,6 +104,7 @@ class Worker:
             self._watch,
             self._resolve,
             self._context.reconciler.work,
+            self._context.auditor.work,
             self._keep_house,
         )
         try:

@@ -89,5 +89,5 @@ async def engine(shared_engine: Engine) -> Engine:
 
 EMPTY = """
 TRUNCATE accounts, api_keys, senders, messages, attempts, status_events, dispatch_queue, idempotency_keys,
-    webhook_digests, inbound_references, webhook_receipts, orphan_reports, audit_events
+    webhook_digests, inbound_references, webhook_receipts, orphan_reports, audit_events, provider_audits
 """

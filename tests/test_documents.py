@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from app.domain.auditing import DifferenceKind
 from app.domain.status import COMMANDS, RANKS, MessageStatus, is_legal_step
 from tests.support.documents import (
     ROOT,
@@ -89,6 +90,10 @@ def test_the_map_gives_every_rank() -> None:
     rows = table_rows(MAP, "Statuses")
     named = {MessageStatus(status): int(row[0]) for row in rows for status in code_names(row[1])}
     assert named == RANKS
+
+
+def test_the_readme_explains_every_kind_of_difference() -> None:
+    assert [row[0] for row in table_rows(README, "Audits")] == [f"`{kind}`" for kind in DifferenceKind]
 
 
 def test_the_readme_draws_legal_steps_alone() -> None:

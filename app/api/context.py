@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -37,6 +38,9 @@ class ApiContext:
     cancellation: Cancellation
     redriving: Redriving
     webhooks: WebhookIntake
+    listings: Mapping[str, bool]
+    """The configured provider accounts, and whether the messages of each can be listed."""
+
     public_url: str
     body_seconds: float
     """How long a whole body may take to arrive."""

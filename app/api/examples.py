@@ -105,6 +105,42 @@ PAGE: Final[dict[str, Any]] = {
     "next_cursor": "AaIEsHboczOAaf7YURMhiPxrUG3UqbHX",
     "has_more": True,
 }
+AUDITS: Final[dict[str, Any]] = {
+    "provider": "sandbox",
+    "listing": True,
+    "data": [
+        {
+            "day": "2026-11-22",
+            "made_at": "2026-11-23T06:04:11.020113Z",
+            "agrees": False,
+            "ours": {"messages": 120, "segments": 134, "prices": {"USD": "1.0050"}},
+            "theirs": {"messages": 121, "segments": 135, "prices": {"USD": "1.0125"}},
+            "matched": 120,
+            "differences": {"lag": 1, "unknown-to-us": 1},
+            "listed": [
+                {
+                    "kind": "lag",
+                    "message_id": MESSAGE_ID,
+                    "attempt": 1,
+                    "provider_message_id": "sbx_5f0c4a1e",
+                    "ours": "sent",
+                    "theirs": "delivered",
+                },
+                {
+                    "kind": "unknown-to-us",
+                    "message_id": None,
+                    "attempt": None,
+                    "provider_message_id": "sbx_77d01b92",
+                    "ours": None,
+                    "theirs": "delivered",
+                },
+            ],
+        }
+    ],
+    "next_cursor": None,
+    "has_more": False,
+}
+NO_AUDITS: Final[dict[str, Any]] = {**AUDITS, "listing": False, "data": []}
 
 _FIRST_EVENT: Final[dict[str, Any]] = {
     "sequence": 1,

@@ -124,6 +124,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         parameters=("MessageId",),
         needs_key=True,
     ),
+    "list_audits": Operation(
+        answers="One page, the latest day first.",
+        refusals=_WITH_KEY | {ErrorCode.NOT_FOUND, ErrorCode.INVALID_CURSOR, ErrorCode.VALIDATION_FAILED},
+        examples={"differences": examples.AUDITS, "no list to compare with": examples.NO_AUDITS},
+        headers=("Link", *_LIMITS),
+        parameters=("Provider",),
+        needs_key=True,
+    ),
     "list_errors": Operation(
         answers="Every error with its cause and its remedy.",
         refusals=_ANY,
@@ -170,6 +178,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
 
 TAGS: Final[list[dict[str, str]]] = [
     {"name": "messages", "description": "Send texts, read what became of them, and take them back while they wait."},
+    {"name": "audits", "description": "Providers' own records of each day beside ours. For operators."},
     {"name": "errors", "description": "What each error means and what to do about it. No key is needed."},
     {"name": "webhooks", "description": "Called by SMS providers, who sign what they send; not by you."},
     {"name": "health", "description": "For load balancers and deployments. No key is needed."},

@@ -7,7 +7,7 @@ import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,6 +16,7 @@ from app.api.moments import Moment
 from app.api.schemas import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.status import Direction, MessageStatus
+from app.store.audits import DayRange
 from app.store.messages import MessageFilter
 
 MAX_LIMIT: Final = 200
@@ -85,12 +86,16 @@ class ListQuery(BaseModel):
         )
 
 
-def write_cursor(last: UUID, wanted: MessageFilter) -> str:
+Filters: TypeAlias = MessageFilter | DayRange
+"""What a list is narrowed to, and a cursor belongs to."""
+
+
+def write_cursor(last: UUID, wanted: Filters) -> str:
     """Write where the next page begins, with a check of the filters that it belongs to."""
     return urlsafe_b64encode(last.bytes + _check(last, wanted)).decode().rstrip("=")
 
 
-def read_cursor(cursor: str | None, wanted: MessageFilter) -> UUID | None:
+def read_cursor(cursor: str | None, wanted: Filters) -> UUID | None:
     """Read a cursor; raises `invalid-cursor` for one that was not written for these filters."""
     if cursor is None:
         return None
@@ -106,7 +111,7 @@ def read_cursor(cursor: str | None, wanted: MessageFilter) -> UUID | None:
     return last
 
 
-def _check(last: UUID, wanted: MessageFilter) -> bytes:
+def _check(last: UUID, wanted: Filters) -> bytes:
     """Catch mistakes, not attacks: a forged cursor reads nothing that its key could not list anyway."""
     text = repr((last, sorted((name, str(value)) for name, value in asdict(wanted).items())))
     return hashlib.sha256(text.encode()).digest()[:_CHECK_BYTES]

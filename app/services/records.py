@@ -17,6 +17,8 @@ from app.transport import Transport
 _log = get_logger(__name__)
 _AnswerT = TypeVar("_AnswerT")
 MOST_PAGES: Final = 10
+TOO_MANY_PAGES: Final = "too many pages"
+"""The reason of no answer where there is more than was asked for."""
 
 
 class ProviderRecords:
@@ -39,7 +41,7 @@ class ProviderRecords:
             page = answer.next_page
             if page is None:
                 return SearchPage(messages=tuple(found))
-        return NoAnswer(reason="too many pages")
+        return NoAnswer(reason=TOO_MANY_PAGES)
 
     async def fetch(self, provider: str, provider_message_id: str) -> FetchAnswer:
         """Give one message by the provider's id."""

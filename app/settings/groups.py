@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -91,6 +92,12 @@ class DispatchSettings(Group):
         default=(3_600, 18_000, 64_800, 172_800),
         description="Wait before each look at a message that is `sent`, or has no price, as a JSON list; may be empty.",
     )
+    audit_lag_seconds: float = Field(
+        default=21_600,
+        ge=0,
+        le=86_400,
+        description="How long after its end a day is compared with the providers' lists.",
+    )
     poison_crashes: int = Field(
         default=3, ge=1, le=100, description="Workers that may die over a message before it is set aside."
     )
@@ -124,6 +131,17 @@ class RetentionSettings(Group):
     webhook_receipt_days: int = Field(default=30, ge=1, description="Days that processed webhooks are kept.")
     orphan_hours: int = Field(default=72, ge=1, description="Hours that a report waits for its attempt to be known.")
     inbound_reference_days: int = Field(default=30, ge=1, description="Days in which an inbound id is a repeat.")
+
+    @property
+    def ages(self) -> dict[str, timedelta]:
+        """For each table that is pruned, how old its rows become; digests name their own end."""
+        return {
+            "idempotency_keys": timedelta(days=self.idempotency_days),
+            "webhook_digests": timedelta(0),
+            "webhook_receipts": timedelta(days=self.webhook_receipt_days),
+            "orphan_reports": timedelta(hours=self.orphan_hours),
+            "inbound_references": timedelta(days=self.inbound_reference_days),
+        }
 
 
 class SandboxSettings(Group):

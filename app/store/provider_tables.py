@@ -76,7 +76,8 @@ provider_audits = Table(
     metadata,
     Column("provider", Text, nullable=False),
     Column("day", Date, nullable=False),
-    moment("made_at", default_now=True),
-    Column("result", JSONB, nullable=False),
+    moment("claimed_until"),
+    moment("made_at", nullable=True),
+    Column("result", JSONB, nullable=True),
     PrimaryKeyConstraint("provider", "day"),
 )

@@ -177,6 +177,13 @@ attempts = Table(
         "provider_message_id",
         postgresql_where=text("provider_message_id IS NOT NULL"),
     ),
+    # Attempts lie in the order in which they began: this costs a send nothing, and finds those of a day.
+    Index(
+        "attempts_started_at_idx",
+        "started_at",
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": True},
+    ),
     postgresql_partition_by="RANGE (message_id)",
 )
 

@@ -208,6 +208,12 @@ async def test_an_ops_key_reads_all_accounts_sends_nothing_and_leaves_a_trace(
     assert {"account": str(account), "limit": 50} in asked
 
 
+@pytest.mark.parametrize("path", ["%00", "a%00/events", "x" * 100])
+async def test_what_is_no_id_leads_an_ops_key_nowhere(client: httpx.AsyncClient, engine: Engine, path: str) -> None:
+    answer = await client.get(f"/v1/messages/{path}", headers=basic(await ops_key(engine)))
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
 async def test_what_an_ops_key_asks_for_in_vain_is_written_down_too(client: httpx.AsyncClient, engine: Engine) -> None:
     unknown = "0192f3a0-1234-7abc-8def-0123456789ab"
     answer = await client.get(f"/v1/messages/{unknown}", headers=basic(await ops_key(engine)))

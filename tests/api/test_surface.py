@@ -65,6 +65,7 @@ async def test_the_description_is_served_whole(client: httpx.AsyncClient) -> Non
         "/v1/messages/{message_id}/events",
         "/v1/messages/{message_id}/cancel",
         "/v1/messages/{message_id}/redrive",
+        "/v1/audits/{provider}",
         "/v1/errors",
         "/v1/errors/{code}",
         "/problems/{code}",
