@@ -198,7 +198,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         liveness=liveness,
         rescue=Rescue(engine, adapters, liveness, policy),
         resolver=Resolver(engine, adapters, submitter, records, config, worker=lambda: liveness.worker),
-        reconciler=Reconciler(engine, adapters, records, policy),
+        reconciler=Reconciler(engine, adapters, records, policy, lease=config.lease),
         auditor=Auditor(engine, adapters, records, policy, lag=timedelta(seconds=dispatch.audit_lag_seconds)),
         reports=Reports(engine, adapters, policy),
         maintenance=Maintenance(engine, settings.retention.ages),

@@ -27,17 +27,20 @@ LOOKS: Final = 8
 """How many messages a worker looks up at once."""
 
 _POLL_SECONDS: Final = 1.0
-_UNLESS_CONCLUDED: Final = timedelta(minutes=5)
-"""After this a look is taken for lost with its worker; it counts, and another one follows."""
-
 Answered = tuple[Look, FetchAnswer]
 
 
 class Reconciler:
     """The use cases of reconciling. Any number of workers may do it at once."""
 
-    def __init__(self, engine: Engine, adapters: Adapters, records: ProviderRecords, policy: LifecyclePolicy) -> None:
-        """Take the store, the providers, the way to ask them, and the times."""
+    def __init__(
+        self, engine: Engine, adapters: Adapters, records: ProviderRecords, policy: LifecyclePolicy, *, lease: timedelta
+    ) -> None:
+        """Take the store, the providers, the way to ask them, and the times.
+
+        After `lease` a look is taken for lost with its worker; it counts, and another one follows.
+        """
+        self._lease = lease
         self._engine = engine
         self._adapters = adapters
         self._records = records
@@ -52,7 +55,7 @@ class Reconciler:
     async def run(self) -> int:
         """Look up what is due, so many at once; return how many those were. Raises `StoreUnavailable`."""
         async with Autocommit(self._engine).connect() as connection:
-            looks = await take_looks(connection, limit=LOOKS, unless_concluded=_UNLESS_CONCLUDED)
+            looks = await take_looks(connection, limit=LOOKS, unless_concluded=self._lease)
         answers = await asyncio.gather(*map(self._ask, looks))
         await self._conclude(list(zip(looks, answers, strict=True)))
         return len(looks)

@@ -49,7 +49,7 @@ def pair(engine: Engine, transport: Transport, adapters: Adapters, *, looks: int
     config = replace(dispatch_config(), policy=policy)
     return Pair(
         dispatcher=Dispatcher(engine, adapters, Submitter(adapters, transport, config), config),
-        reconciler=Reconciler(engine, adapters, ProviderRecords(adapters, transport), policy),
+        reconciler=Reconciler(engine, adapters, ProviderRecords(adapters, transport), policy, lease=config.lease),
     )
 
 

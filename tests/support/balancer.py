@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -45,9 +45,9 @@ class Replica:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 reader, writer = await asyncio.open_connection(self.host, self.port)
-                writer.write(_READINESS)
-                self.ready = (await reader.readline()).split()[1:2] == [b"200"]
-            writer.close()
+                with closing(writer):
+                    writer.write(_READINESS)
+                    self.ready = (await reader.readline()).split()[1:2] == [b"200"]
         except OSError:
             self.ready = False
         if not self.ready:
@@ -60,7 +60,8 @@ class Replica:
 
 
 class Balancer:
-    """The proxy; `lost` counts the requests that were written to a replica and never answered."""
+    """The proxy; `lost` counts the requests that were written to a replica and never answered, `unserved` those that
+    no replica took."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         """Take the addresses of the replicas."""
@@ -69,22 +70,30 @@ class Balancer:
         self._turns = itertools.count()
         self._callers: set[asyncio.Task[None]] = set()
         self.lost = 0
+        self.unserved = 0
+
+    @property
+    def ready(self) -> int:
+        """How many replicas are ready."""
+        return sum(replica.ready for replica in self._replicas)
 
     @asynccontextmanager
     async def serving(self, port: int) -> AsyncIterator[None]:
         """Serve on a port of loopback."""
-        async with asyncio.TaskGroup() as group:
-            server = await asyncio.start_server(self._begin, "127.0.0.1", port)
-            watches = [group.create_task(self._watch(replica)) for replica in self._replicas]
-            try:
-                yield
-            finally:
-                server.close()
-                for task in (*watches, *self._callers):
-                    task.cancel()
-        await asyncio.gather(*self._callers, return_exceptions=True)
-        for replica in self._replicas:
-            replica.let_go()
+        try:
+            async with asyncio.TaskGroup() as group:
+                server = await asyncio.start_server(self._begin, "127.0.0.1", port)
+                watches = [group.create_task(self._watch(replica)) for replica in self._replicas]
+                try:
+                    yield
+                finally:
+                    server.close()
+                    for task in (*watches, *self._callers):
+                        task.cancel()
+        finally:
+            await asyncio.gather(*self._callers, return_exceptions=True)
+            for replica in self._replicas:
+                replica.let_go()
 
     async def _watch(self, replica: Replica) -> None:
         while True:
@@ -117,6 +126,7 @@ class Balancer:
                 replica.ready = False
                 continue
             return await self._exchange(replica, upstream, request)
+        self.unserved += 1
         return _BAD_GATEWAY
 
     async def _exchange(self, replica: Replica, upstream: Streams, request: bytes) -> bytes:
@@ -129,6 +139,9 @@ class Balancer:
             self.lost += 1
             writer.close()
             return _BAD_GATEWAY
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         if b"\r\nconnection: close\r\n" in answer.partition(b"\r\n\r\n")[0].lower() + b"\r\n" or not replica.ready:
             writer.close()
         else:

@@ -63,9 +63,14 @@ class Planned:
     words: str | None = None
     """What it says instead of the usual text."""
 
+    validity_seconds: int | None = None
+    """For how long it is worth sending; None leaves it to the gateway."""
+
     def document(self) -> dict[str, Any]:
         """Write the request body."""
+        validity = {} if self.validity_seconds is None else {"validity_seconds": self.validity_seconds}
         return {
+            **validity,
             "from": self.sender,
             "to": self.recipient,
             "body": self.words

@@ -104,6 +104,9 @@ class Run:
     never_twice: frozenset[str] = frozenset()
     """Provider accounts that fold equal keys, or can be searched: no guarantee allows a second sending there."""
 
+    clock_lag_seconds: float = 0
+    """How much later than it saw it a provider may have noted a request."""
+
     contradictions: tuple[str, ...] = ()
     """Idempotency keys under which two different messages were answered."""
 
@@ -198,8 +201,9 @@ def _evidence(run: Run) -> Iterator[str]:
     ends = {message.id: message.expires_at for message in run.messages if message.expires_at is not None}
     for submission in run.submissions:
         end = ends.get(submission.message)
-        if submission.at is not None and end is not None and submission.at > end:
-            yield f"{submission.message}: sent {(submission.at - end).total_seconds():.3f} s after it expired"
+        late = 0 if submission.at is None or end is None else (submission.at - end).total_seconds()
+        if late > run.clock_lag_seconds:
+            yield f"{submission.message}: sent {late:.3f} s after it expired"
 
 
 _ASKED_FOR: Final = frozenset({EventReason.FOUND, EventReason.FETCHED})

@@ -18,7 +18,6 @@ from tests.support.batches import Planned
 
 _PAUSE_SECONDS: Final = 0.1
 _GLANCE_SECONDS: Final = 0.02
-_AGAIN: Final = frozenset({503})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,9 @@ class Load:
     """The id that each reference was answered with."""
 
     exchanges: list[Exchange] = field(default_factory=list)
+    again: frozenset[int] = frozenset({503})
+    """Statuses after which a request is repeated."""
+
     asked_twice: float = 0
     """How many of the accepted messages are asked for again under their key, as a share of 1."""
 
@@ -131,7 +133,7 @@ class Load:
                 seconds=time.monotonic() - began,
             )
         )
-        if answer.status_code in _AGAIN:
+        if answer.status_code in self.again:
             return False
         assert answer.status_code == 202, answer.text
         if self.acknowledged.setdefault(planned.reference, document["id"]) != document["id"]:

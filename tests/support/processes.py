@@ -69,6 +69,7 @@ class Process:
     def __init__(self, *command: str, log: Path, environment: Mapping[str, str], program: str = "app") -> None:
         """Start it; it is killed should the test's own process die. `program` is the module to run."""
         self.log = log
+        self._written_before = log.stat().st_size if log.exists() else 0
         with ExitStack() as stack:
             output = stack.enter_context(log.open("ab"))
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -106,8 +107,14 @@ class Process:
         self._process.wait()
 
     def output(self) -> str:
-        """Give what it has written so far."""
+        """Give what it has written so far, after what others wrote to the same file before."""
         return self.log.read_text(errors="replace")
+
+    def own_output(self) -> str:
+        """Give what this very process has written so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._written_before)
+            return log.read().decode(errors="replace")
 
     def last_lines(self) -> str:
         """Give the end of what it has written."""

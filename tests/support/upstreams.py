@@ -52,11 +52,10 @@ def upstreams(kinds: Sequence[Evidence], make: Callable[[Evidence], FakeProvider
 
 
 def settings_of(accounts: Sequence[Upstream]) -> dict[str, str]:
-    """Give the variables that configure them all; those that can be asked show their records, too."""
+    """Give the variables that configure them all; of each, a message can be looked up once its id is known."""
     told: dict[str, str] = {}
     for account in accounts:
-        records = "true" if account.evidence in ASKABLE else "false"
-        told |= account.provider.account_settings(account.name, account.evidence, records=records)
+        told |= account.provider.account_settings(account.name, account.evidence, records="true")
     return told
 
 
