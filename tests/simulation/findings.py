@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from app.domain.change import EventReason
+from app.domain.change import EventReason, StatusEvent
 from app.domain.delivery_errors import DeliveryError
-from app.domain.message import AttemptPhase, DeliveryGuarantee, MessageState
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
+from app.domain.policy import LifecyclePolicy
 from app.domain.status import FINAL, RANKS, MessageStatus
 from tests.simulation.database import Database, Meaning
 from tests.simulation.provider import Provider
@@ -21,7 +22,8 @@ from tests.simulation.timeline import moment
 
 _AT_REST: Final = FINAL | {MessageStatus.SENT}
 _TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
-_NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
+_ON_ITS_WAY: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.SENDING})
+NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
 _NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
 _NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
 
@@ -85,10 +87,18 @@ def _excess(run: Finished, message: MessageState, taken: int) -> Iterator[str]:
 
 def _flagged(run: Finished, message: MessageState) -> Iterator[str]:
     """It is a possible duplicate exactly where more than one of its attempts may have been taken."""
-    attempts = run.database.store.attempts[message.id].values()
-    in_doubt = [each.number for each in attempts if each.phase not in _NEVER_TAKEN]
-    if message.possible_duplicate != (len(in_doubt) > 1):
-        yield f"possible_duplicate is {message.possible_duplicate}, and attempts {in_doubt} may have been taken"
+    copies = may_have_been_taken(message, run.database.store.attempts[message.id])
+    if message.possible_duplicate != (copies > 1):
+        yield f"possible_duplicate is {message.possible_duplicate}, and {copies} copies may have been taken"
+
+
+def may_have_been_taken(message: MessageState, attempts: Mapping[int, AttemptState]) -> int:
+    """Count the copies that may have left, and the one that is still to leave."""
+    ended = message.status not in _ON_ITS_WAY
+    open_ended = sum(each.phase not in _NEVER_TAKEN for each in attempts.values())
+    newest = attempts.get(message.attempts)
+    is_to_leave = newest is None or newest.phase in _NEVER_TAKEN | {AttemptPhase.ABANDONED}
+    return open_ended + (not ended and is_to_leave)
 
 
 def _honest(run: Finished, text: Text, message: MessageState) -> Iterator[str]:
@@ -101,7 +111,7 @@ def _honest(run: Finished, text: Text, message: MessageState) -> Iterator[str]:
     if message.status is not MessageStatus.UNCONFIRMED:
         return
     for number, attempt in run.database.store.attempts[message.id].items():
-        if attempt.phase is AttemptPhase.ACCEPTED and _NOT_DELIVERED.isdisjoint(run.database.heard[message.id, number]):
+        if attempt.phase is AttemptPhase.ACCEPTED and NOT_DELIVERED.isdisjoint(run.database.heard[message.id, number]):
             yield f"unconfirmed, although attempt {number} was taken"
     if not run.scenario.kind.can_be_asked:
         return
@@ -154,18 +164,24 @@ def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
     begun = [event.attempt for event in events if event.applied and event.status is MessageStatus.SENDING]
     if begun != list(range(1, message.attempts + 1)):
         yield f"has {message.attempts} attempts, but begins {begun}"
-    free = sum(
-        event.reason in {EventReason.GIVEN_BACK, EventReason.NO_EVIDENCE}
-        or (event.reason is EventReason.RETRY and event.error in {None, DeliveryError.RATE_LIMITED})
-        for event in events
-    )
-    lives = 1 + sum(event.reason is EventReason.REDRIVEN for event in events)
-    most = lives * run.scenario.policy.retry.max_tries
-    if message.attempts > most + free:
-        yield f"{message.attempts} attempts, and at most {most} + {free} are due"
+    most = most_attempts(events, run.scenario.policy)
+    if message.attempts > most:
+        yield f"{message.attempts} attempts, and at most {most} are due"
     asked = max((attempt.inquiries for attempt in run.database.store.attempts[message.id].values()), default=0)
     if asked > _most_questions(run, message):
         yield f"asked about {asked} times"
+
+
+def most_attempts(events: Iterable[StatusEvent], policy: LifecyclePolicy) -> int:
+    """As many as there may be tries, once more if it was redriven, and those that cost none."""
+    told = list(events)
+    free = sum(
+        event.reason in {EventReason.GIVEN_BACK, EventReason.NO_EVIDENCE}
+        or (event.reason is EventReason.RETRY and event.error in {None, DeliveryError.RATE_LIMITED})
+        for event in told
+    )
+    lives = 1 + sum(event.reason is EventReason.REDRIVEN for event in told)
+    return lives * policy.retry.max_tries + free
 
 
 def _most_questions(run: Finished, message: MessageState) -> int:
@@ -198,7 +214,7 @@ def _reported(run: Finished, text: Text, message: MessageState) -> Iterator[str]
         yield "undelivered, but nobody said so of its live attempt"
     if message.status is MessageStatus.DELIVERED and message.status not in {*live, *older}:
         yield "delivered, but nobody said so"
-    counting = [*live, *(said for said in older if said not in _NOT_DELIVERED)]
+    counting = [*live, *(said for said in older if said not in NOT_DELIVERED)]
     if not counting or message.status is MessageStatus.CANCELED or text.twin:
         return
     highest = max(counting, key=RANKS.__getitem__)
