@@ -57,7 +57,10 @@ _MOST_PAGES: Final = 100
 """A span with more pages is listed in two halves, so that memory holds no more than these."""
 
 _SHORTEST: Final = timedelta(seconds=1)
-_BATCH: Final = 500
+_BATCH: Final = 100
+_BREATH_SECONDS: Final = 0.02
+"""After each batch, so that an audit of millions takes a small share of its worker."""
+
 _PAUSES_SECONDS: Final = (1.0, 5.0, 20.0)
 _LONGEST_PAUSE_SECONDS: Final = 300.0
 _UNSETTLED: Final = timedelta(minutes=10)
@@ -131,7 +134,7 @@ class Auditor:
     async def work(self) -> None:
         """Make what falls due, until cancelled; raises `StoreUnavailable`."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the workers
+            await asyncio.sleep(_LOOK_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads the workers
             await self.make_due()
 
     async def make_due(self) -> list[Audit]:
@@ -221,6 +224,7 @@ class Auditor:
                 if _enter_theirs(ledger, theirs, our, counts=span.counts(theirs)) and our is not None:
                     adopted[our.ref] = theirs
             await self._adopt(provider, adopted)
+            await asyncio.sleep(_BREATH_SECONDS)
         async with transaction(self._engine) as connection:
             since, until = max(span.since, span.first), min(span.until, span.after)
             async for our in attempts_begun(connection, provider, since, until):

@@ -6,6 +6,7 @@ A few questions at a time, in connections of their own, so that no send waits fo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -19,7 +20,7 @@ from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes
 from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
 from app.store.queue import lock_attempts
-from app.store.reconciling import Look, take_looks
+from app.store.reconciling import Look, put_off, take_looks
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -27,6 +28,7 @@ LOOKS: Final = 8
 """How many messages a worker looks up at once."""
 
 _POLL_SECONDS: Final = 1.0
+
 Answered = tuple[Look, FetchAnswer]
 
 
@@ -38,13 +40,16 @@ class Reconciler:
     ) -> None:
         """Take the store, the providers, the way to ask them, and the times.
 
-        After `lease` a look is taken for lost with its worker; it counts, and another one follows.
+        After `lease` a look is taken for lost with its worker; it counts, and another one follows. For so long a
+        provider is left alone that did not answer.
         """
         self._lease = lease
         self._engine = engine
         self._adapters = adapters
         self._records = records
         self._policy = policy
+        self._silent: dict[str, float] = {}
+        """Providers that did not answer, each with the moment on the monotonic clock until which it is left alone."""
 
     async def work(self) -> None:
         """Look up what falls due, until cancelled; what is cut short is looked up again. Raises `StoreUnavailable`."""
@@ -54,11 +59,23 @@ class Reconciler:
 
     async def run(self) -> int:
         """Look up what is due, so many at once; return how many those were. Raises `StoreUnavailable`."""
+        now = time.monotonic()
+        self._silent = {provider: until for provider, until in self._silent.items() if until > now}
         async with Autocommit(self._engine).connect() as connection:
-            looks = await take_looks(connection, limit=LOOKS, unless_concluded=self._lease)
-        answers = await asyncio.gather(*map(self._ask, looks))
-        await self._conclude(list(zip(looks, answers, strict=True)))
-        return len(looks)
+            taken = await take_looks(connection, limit=LOOKS, unless_concluded=self._lease)
+            if left_alone := [look for look in taken if look.provider in self._silent]:
+                await put_off(connection, left_alone, by=self._lease)
+        looks = [look for look in taken if look.provider not in self._silent]
+        answered = list(zip(looks, await asyncio.gather(*map(self._ask, looks)), strict=True))
+        self._note_silence(answered)
+        await self._conclude(answered)
+        return len(taken)
+
+    def _note_silence(self, answered: Sequence[Answered]) -> None:
+        """Leave a provider alone for a while that answered nothing at all, so that it does not hold up the others."""
+        until = time.monotonic() + self._lease.total_seconds()
+        told = {look.provider for look, answer in answered if not isinstance(answer, NoAnswer)}
+        self._silent |= dict.fromkeys({look.provider for look, _ in answered} - told, until)
 
     async def _ask(self, look: Look) -> FetchAnswer:
         if look.provider_message_id is None or not capabilities_of(self._adapters, look.provider).fetch:

@@ -20,7 +20,9 @@ from app.domain.schedule import MAX_AHEAD, MAX_VALIDITY
 from app.domain.status import MessageStatus
 from app.store.engine import Connection
 
-_ROWS_AT_ONCE: Final = 1_000
+_ROWS_AT_ONCE: Final = 200
+"""Read in a few milliseconds, so that a worker's sends go on between them."""
+
 _LONGEST_WAIT: Final = MAX_AHEAD + MAX_VALIDITY + timedelta(days=1)
 """How long before an attempt its message may have been accepted; ids tell the time of that."""
 

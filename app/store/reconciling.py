@@ -6,11 +6,12 @@ what a provider shows does no harm when it is asked twice, so it needs no lease 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.domain.references import AttemptRef
 from app.store.engine import Connection
@@ -32,6 +33,16 @@ _TAKE: Final = text(
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
     """
 )
+
+_PUT_OFF: Final = text(
+    """
+    UPDATE dispatch_queue SET tries = tries - 1, due_at = now() + cast(:by AS interval)
+    WHERE message_id IN (
+        SELECT message_id FROM dispatch_queue
+        WHERE message_id = ANY(:message_ids) AND work = 'reconcile' FOR UPDATE SKIP LOCKED
+    )
+    """
+).bindparams(bindparam("message_ids", type_=ARRAY(Uuid)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +70,8 @@ async def take_looks(connection: Connection, *, limit: int, unless_concluded: ti
         )
         for row in rows
     ]
+
+
+async def put_off(connection: Connection, looks: Sequence[Look], *, by: timedelta) -> None:
+    """Give back looks that were taken and not made; they do not count, and are due again later."""
+    await connection.execute(_PUT_OFF, {"message_ids": [look.attempt.message_id for look in looks], "by": by})

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.policy import LifecyclePolicy
-from app.providers.sandbox import Evidence
+from app.providers.sandbox import Adapter, Evidence
 from app.services.dispatch import Dispatcher
-from app.services.reconciler import Reconciler
+from app.services.reconciler import LOOKS, Reconciler
 from app.services.records import ProviderRecords
 from app.services.submitting import Submitter
 from app.services.webhooks import Adapters
@@ -35,19 +35,24 @@ BILL = "SELECT price, price_currency, billed_segments FROM messages WHERE id = :
 class Pair:
     """A dispatcher, and a reconciler that waits no time between its looks."""
 
+    engine: Engine
     dispatcher: Dispatcher
     reconciler: Reconciler
 
     async def send(self) -> None:
-        """Send everything that is due, once."""
+        """Send everything that is due, once, and let it be looked up at once."""
         claimed = await self.dispatcher.claim(limit=100)
         await self.dispatcher.settle(await asyncio.gather(*map(self.dispatcher.send, claimed)))
+        # An acceptance is timed by the claim's clock, which may be a moment ahead of the database's.
+        async with self.engine.begin() as connection:
+            await connection.execute(text("UPDATE dispatch_queue SET due_at = now()"))
 
 
 def pair(engine: Engine, transport: Transport, adapters: Adapters, *, looks: int) -> Pair:
     policy = LifecyclePolicy(reconcile_delays=(timedelta(0),) * looks)
     config = replace(dispatch_config(), policy=policy)
     return Pair(
+        engine=engine,
         dispatcher=Dispatcher(engine, adapters, Submitter(adapters, transport, config), config),
         reconciler=Reconciler(engine, adapters, ProviderRecords(adapters, transport), policy, lease=config.lease),
     )
@@ -111,6 +116,20 @@ async def test_a_look_whose_worker_died_counts_and_is_taken_again(
     assert (look.attempt.message_id, look.number) == (message_id, 1)
     assert [await both.reconciler.run() for _ in range(2)] == [1, 0]
     assert (await state(message_id))["queue"] == []
+
+
+async def test_a_provider_that_does_not_answer_is_left_alone_for_a_while_and_holds_up_nobody(
+    engine: Engine, transport: Transport, accept: Accept, state: State, world: World
+) -> None:
+    both = pair(engine, transport, {"sandbox": world.adapter}, looks=2)
+    ids = [await accept() for _ in range(LOOKS + 2)]
+    await both.send()
+    locked_out = Adapter(world.adapter.config.model_copy(update={"api_key": "wrong"}))
+    waiting = pair(engine, transport, {"sandbox": locked_out}, looks=2)
+    assert [await waiting.reconciler.run() for _ in range(3)] == [LOOKS, LOOKS, 2]
+    stored = [await state(each) for each in ids]
+    assert sorted(each["queue"][0]["tries"] for each in stored) == [0, 0, *[1] * LOOKS]
+    assert {each["events"][-1][-1] for each in stored} == {None, "no-answer"}
 
 
 async def test_what_cannot_be_asked_any_more_is_left_as_it_is(
