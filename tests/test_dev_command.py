@@ -28,6 +28,7 @@ from app.cli.children import Children
 from app.cli.demo import run_demo
 from app.cli.installation import Installation
 from app.embedded import EmbeddedPostgres, find_binaries
+from app.settings import SandboxSettings
 from app.store.engine import create_engine, transaction
 from tests.support.development import Development, Member, Welcome, commands, family, survivors
 from tests.support.processes import free_port
@@ -193,7 +194,7 @@ def demo_with_a_wrong_secret(welcome: Welcome, directory: Path) -> tuple[int, st
         directory=directory,
     )
     with redirect_stdout(io.StringIO()) as output:
-        code = run_demo(installation)
+        code = run_demo(installation, SandboxSettings())
     return code, output.getvalue()
 
 

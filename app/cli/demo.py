@@ -16,7 +16,9 @@ from app.cli.installation import Installation
 from app.cli.tables import print_table
 from app.domain.http import HttpRequest, HttpResponse
 from app.domain.status import MessageStatus
+from app.providers.sandbox import Evidence
 from app.sandbox.magic import MAGIC_NUMBERS
+from app.settings import SandboxSettings
 from app.transport import Transport
 
 _USUAL: Final = "ordinary"
@@ -77,12 +79,13 @@ class _Client:
         return (answer.status, orjson.loads(answer.body)) if isinstance(answer, HttpResponse) else (0, None)
 
 
-def plan() -> list[Planned]:
-    """List the batch: each magic number once, and ordinary numbers."""
-    magic = [
-        Planned(name=row.scenario.value, recipient=row.number, expected=row.expected, error=row.error)
-        for row in MAGIC_NUMBERS
-    ]
+def plan(sandbox: SandboxSettings) -> list[Planned]:
+    """List the batch: each magic number once, and ordinary numbers; the settings say what is asked about them."""
+    asked, looked_up = sandbox.evidence not in {Evidence.WEBHOOK, Evidence.NONE}, sandbox.records
+    magic = []
+    for row in MAGIC_NUMBERS:
+        expected, error = row.end(asked=asked, looked_up=looked_up)
+        magic.append(Planned(name=row.scenario.value, recipient=row.number, expected=expected, error=error))
     ordinary = [
         Planned(name=_USUAL, recipient=f"+1555987{n:04}", expected=MessageStatus.DELIVERED, error=None)
         for n in range(_USUAL_COUNT)
@@ -90,15 +93,14 @@ def plan() -> list[Planned]:
     return magic + ordinary
 
 
-def run_demo(installation: Installation) -> int:
+def run_demo(installation: Installation, sandbox: SandboxSettings) -> int:
     """Send the batch, wait for every final status, print a table; return 1 if anything fell short."""
-    ended = asyncio.run(_demonstrate(installation))
+    ended = asyncio.run(_demonstrate(installation, plan(sandbox)))
     _print(ended)
     return 0 if all(item.as_expected for item in ended) else 1
 
 
-async def _demonstrate(installation: Installation) -> list[Ended]:
-    batch = plan()
+async def _demonstrate(installation: Installation, batch: Sequence[Planned]) -> list[Ended]:
     print(f"· sending {len(batch)} messages", flush=True)
     async with Transport(deadline_seconds=10, max_connections=_CONNECTIONS, max_response_bytes=4_000_000) as transport:
         gateway = _Client(transport, installation.api_url, installation.api_key, installation.api_secret)

@@ -17,7 +17,7 @@ import typer
 
 from app.cli.demo import run_demo
 from app.cli.installation import Installation, install
-from app.settings import refuse_unknown
+from app.settings import load_settings, refuse_unknown
 
 _GLANCE_SECONDS: Final = 0.5
 _INTERRUPTED: Final = 130
@@ -57,7 +57,7 @@ def _dev(*, once: bool, port: int, sandbox_port: int) -> int:
             directory, port=ports[0], sandbox_port=ports[1], environment=os.environ, throwaway=once
         ) as installation:
             interrupts.raise_dropped()
-            return run_demo(installation) if once else _stay(installation, interrupts)
+            return _demonstrate(installation) if once else _stay(installation, interrupts)
     except KeyboardInterrupt:
         # A demo that was cut off has shown nothing.
         return _INTERRUPTED if once else 0
@@ -108,6 +108,12 @@ def _stay(installation: Installation, interrupts: Interrupts) -> int:
     print(f"The {ended.name} process has ended ({ended.ending}). The end of its log:", file=sys.stderr)
     print(ended.last_lines(), file=sys.stderr)
     return 1
+
+
+def _demonstrate(installation: Installation) -> int:
+    """Run the demo, and judge it by the settings that the processes were started with."""
+    settings = load_settings(database_url=installation.database_url, secret_key=installation.secret_key)
+    return run_demo(installation, settings.sandbox)
 
 
 def _welcome(installation: Installation) -> str:

@@ -81,11 +81,18 @@ class MagicNumber:
     unasked: MessageStatus
     """Where it ends if nothing but the webhooks tells."""
 
-    def end(self, *, asked: bool) -> tuple[MessageStatus, DeliveryError | None]:
-        """Give where the gateway's message ends, and with which error."""
-        if asked or self.unasked is self.expected:
-            return self.expected, self.error
-        return self.unasked, DeliveryError.OUTCOME_UNKNOWN if self.unasked is MessageStatus.UNCONFIRMED else None
+    def end(self, *, asked: bool, looked_up: bool) -> tuple[MessageStatus, DeliveryError | None]:
+        """Give where the gateway's message ends, and with which error.
+
+        `asked` is whether it asks about unknown outcomes, `looked_up` whether about what stays `sent`.
+        """
+        match self.unasked:
+            case MessageStatus.SENT if not looked_up:
+                return MessageStatus.SENT, None
+            case MessageStatus.UNCONFIRMED if not asked:
+                return MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN
+            case _:
+                return self.expected, self.error
 
 
 def _row(

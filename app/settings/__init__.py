@@ -7,7 +7,7 @@ case, are read as well; the environment goes before them.
 
 from __future__ import annotations
 
-from app.settings.groups import DispatchSettings
+from app.settings.groups import DispatchSettings, SandboxSettings
 from app.settings.model import DELIMITER, OF_THE_PROCESS, PREFIX, Settings, SettingsError
 from app.settings.reading import described_settings, load_settings, refuse_unknown, unknown_variables
 
@@ -16,6 +16,7 @@ __all__ = [
     "OF_THE_PROCESS",
     "PREFIX",
     "DispatchSettings",
+    "SandboxSettings",
     "Settings",
     "SettingsError",
     "described_settings",

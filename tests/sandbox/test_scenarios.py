@@ -126,7 +126,7 @@ def test_the_table_says_where_its_answer_and_reports_lead(magic: MagicNumber) ->
     for word in case.reports if len(certain) == 1 else ():
         report = MessageStatus(word)
         status = report if outranks(report, status) else status
-    assert status == magic.end(asked=False)[0]
+    assert status == magic.end(asked=False, looked_up=False)[0]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,28 @@ async def test_a_lost_message_is_reported_with_its_reason(
     *_, last = world.reports(sent)
     assert (last.status, last.error, last.provider_code) == (status, error, code)
     (magic,) = [magic for magic in MAGIC_NUMBERS if magic.number == number]
-    assert magic.end(asked=True) == magic.end(asked=False) == (status, error)
+    ends = {magic.end(asked=asked, looked_up=looked_up) for asked in (True, False) for looked_up in (True, False)}
+    assert ends == {(status, error)}
+
+
+@pytest.mark.parametrize(
+    ("number", "asked", "looked_up", "status"),
+    [
+        ("+15005550041", True, False, MessageStatus.DELIVERED),
+        ("+15005550041", False, True, MessageStatus.UNCONFIRMED),
+        ("+15005550046", True, True, MessageStatus.UNCONFIRMED),
+        ("+15005550047", True, False, MessageStatus.DELIVERED),
+        ("+15005550047", False, True, MessageStatus.UNCONFIRMED),
+        ("+15005550050", False, True, MessageStatus.DELIVERED),
+        ("+15005550050", True, False, MessageStatus.SENT),
+    ],
+)
+def test_what_is_asked_changes_where_a_message_ends(
+    number: str, asked: bool, looked_up: bool, status: MessageStatus
+) -> None:
+    (magic,) = [magic for magic in MAGIC_NUMBERS if magic.number == number]
+    error = DeliveryError.OUTCOME_UNKNOWN if status is MessageStatus.UNCONFIRMED else None
+    assert magic.end(asked=asked, looked_up=looked_up) == (status, error)
 
 
 async def test_the_early_webhooks_come_before_the_answer(world: World) -> None:

@@ -82,7 +82,9 @@ class Planned:
     @property
     def expected(self) -> tuple[MessageStatus, DeliveryError | None]:
         """Where it ends if nobody disturbs it, and nobody asks the sandbox about it."""
-        return (MessageStatus.DELIVERED, None) if self.magic is None or self.is_resent else self.magic.end(asked=False)
+        if self.magic is None or self.is_resent:
+            return MessageStatus.DELIVERED, None
+        return self.magic.end(asked=False, looked_up=False)
 
     @property
     def is_resent(self) -> bool:
