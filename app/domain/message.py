@@ -87,9 +87,9 @@ class NewMessage:
     """How long it is worth sending from its time on, where its caller named no moment."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class MessageState:
-    """What the decisions need to know of a message."""
+    """What the decisions need to know of a message; not frozen, for speed alone."""
 
     id: UUID
     status: MessageStatus
@@ -107,9 +107,9 @@ class MessageState:
     """Whether its price is known; a final status alone does not end the questions to its provider."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class AttemptState:
-    """What the decisions need to know of an attempt."""
+    """What the decisions need to know of an attempt; not frozen, for speed alone."""
 
     number: int
     phase: AttemptPhase

@@ -26,7 +26,7 @@ _SET_ASIDE_SECONDS: Final = 60.0
 """How long this worker leaves alone a message that it could not claim."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Claimed:
     """One message whose intent to send is committed."""
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.domain.change import Change, Work
@@ -27,7 +27,7 @@ from app.telemetry import get_logger
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Result:
     """What came of an assignment."""
 
@@ -100,11 +100,12 @@ class Dispatcher:
         decided: dict[UUID, Change] = {}
         others: list[Result] = []
         for result in results:
-            begun = result.assignment.as_begun() if isinstance(result.outcome, Accepted) else None
+            begun = result.assignment.begun if isinstance(result.outcome, Accepted) else None
             if begun is None or begun.state.id in decided:
                 others.append(result)
             else:
-                decided[begun.state.id] = self._decide(begun, result)
+                left = timedelta(seconds=result.assignment.worth_until - time.monotonic())
+                decided[begun.state.id] = self._decide(begun, result, now=begun.state.expires_at - left)
         if decided:
             async with self._autocommit.connect() as connection:
                 touched = await apply_to_untouched(connection, list(decided.values()))
@@ -116,17 +117,20 @@ class Dispatcher:
         by_attempt = {(r.assignment.attempt.message_id, r.assignment.attempt.number): r for r in results}
         async with transaction(self._engine) as connection:
             works = await lock_attempts(connection, list(by_attempt))
-            changes = [self._decide(work, by_attempt[work.state.id, work.attempt.number]) for work in works]
+            changes = [
+                self._decide(work, by_attempt[work.state.id, work.attempt.number], now=work.now) for work in works
+            ]
             await apply_changes(connection, changes)
 
-    def _decide(self, work: OpenWork, result: Result) -> Change:
+    def _decide(self, work: OpenWork, result: Result, *, now: datetime) -> Change:
+        """Draw the conclusion; `now` is the database's time, as it says or as it is reckoned from what it said."""
         return settle(
             work.state,
             work.attempt,
             result.outcome,
             fence=result.assignment.fence,
             tries=work.tries,
-            now=work.now,
+            now=now,
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
             capabilities=capabilities_of(self._adapters, work.attempt.provider),
             policy=self._config.policy,

@@ -38,7 +38,7 @@ _NOT_BEGUN: Final = Deferred(
 """Another worker may be about to take over, and counts on nothing's leaving any more."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Assignment:
     """One attempt that this worker has to make; its intent is already committed."""
 
@@ -59,13 +59,6 @@ class Assignment:
 
     begun: OpenWork | None = field(default=None, repr=False)
     """The message as its claim has left it; None where it has been asked about meanwhile."""
-
-    def as_begun(self) -> OpenWork | None:
-        """Give the message as its claim has left it, at the database's time of now."""
-        if self.begun is None:
-            return None
-        left = timedelta(seconds=self.worth_until - time.monotonic())
-        return replace(self.begun, now=self.begun.state.expires_at - left)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,7 +133,7 @@ class OwnMessage:
     """Whether a worker has it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class DueMessage:
     """A message whose turn has come, with what an adapter needs of it."""
 
@@ -154,7 +154,7 @@ class DueMessage:
     """The database's time, which all decisions of the transaction share."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class OpenWork:
     """A message and the attempt of it that something is to be decided about."""
 
@@ -165,7 +165,7 @@ class OpenWork:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Unresolved(OpenWork):
     """Open work whose provider may have to be asked, with what such a question says."""
 
