@@ -12,6 +12,11 @@ from tests.services.test_stopping_worker import worker_of
 from tests.transport.calls import until
 
 
+def from_nothing(asked: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Leave out the pauses of what a worker does daily, which are spread about a length of their own."""
+    return [lot for lot in asked if lot[0] == 0]
+
+
 async def test_workers_that_start_together_do_not_claim_together(
     accept: Accept, state: State, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,7 +35,7 @@ async def test_workers_that_start_together_do_not_claim_together(
     worker.stop()
     async with asyncio.timeout(2):
         await running
-    assert asked == [(0, 60)]
+    assert from_nothing(asked) == [(0, 60)]
     assert (await state(message_id))["status"] == "queued"
 
 
@@ -60,5 +65,5 @@ async def test_a_loop_that_lost_the_database_comes_back_after_a_random_part_of_a
     monkeypatch.setattr(context.dispatcher, "claim", lost_once)
     async with asyncio.timeout(5):
         await worker.run()
-    assert asked[:2] == [(0, 3), (0, 1.0)]
+    assert from_nothing(asked)[:2] == [(0, 3), (0, 1.0)]
     assert (await state(message_id))["status"] == "queued"
