@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
 from app.domain.auditing import DifferenceKind
@@ -36,10 +37,16 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "_UNSETTLED", timedelta(0))
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with a_receiver() as receiver, a_world(replace(CONFIG, pace=0), receiver=receiver) as made:
-        yield made.using(Evidence.NONE)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared() -> AsyncIterator[World]:
+    async with a_receiver() as receiver, a_world(replace(CONFIG, pace=0), receiver=receiver) as world:
+        yield world.using(Evidence.NONE)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(shared: World) -> World:
+    await shared.call("DELETE", "/sandbox/state")
+    return shared
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
 from app.domain.policy import LifecyclePolicy
@@ -58,10 +58,16 @@ def pair(engine: Engine, transport: Transport, adapters: Adapters, *, looks: int
     )
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with a_receiver() as receiver, a_world(replace(CONFIG, pace=0.01), receiver=receiver) as made:
-        yield made.using(Evidence.NONE)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared() -> AsyncIterator[World]:
+    async with a_receiver() as receiver, a_world(replace(CONFIG, pace=0.01), receiver=receiver) as world:
+        yield world.using(Evidence.NONE)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(shared: World) -> World:
+    await shared.call("DELETE", "/sandbox/state")
+    return shared
 
 
 async def queued(engine: Engine) -> int:
