@@ -102,6 +102,8 @@ CREATE TABLE attempts (
 CREATE UNIQUE INDEX one_open_attempt ON attempts (message_id) WHERE phase IN ('started', 'unknown');
 CREATE INDEX attempts_provider_message_idx ON attempts (provider, provider_message_id)
     WHERE provider_message_id IS NOT NULL;
+-- Audits read a day of attempts, which come nearly in the order of their time.
+CREATE INDEX attempts_started_at_idx ON attempts USING brin (started_at) WITH (autosummarize = on);
 
 CREATE TABLE status_events (
     message_id uuid NOT NULL,

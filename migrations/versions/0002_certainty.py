@@ -1,8 +1,7 @@
 """Add what the resolver, the watch over workers, the reconciler and the audits keep.
 
 Every column is nullable or has a constant default, so no table is rewritten. The queue's check is replaced: it is
-looked through under its lock once, which takes some 100 ms for a million rows. The index of attempts by their time is
-small, but reads all attempts once, and sends wait meanwhile: about a second for ten million.
+looked through under its lock once, which takes some 100 ms for a million rows.
 
 Revision ID: 0002
 Revises: 0001
@@ -39,7 +38,6 @@ UP: Final = (
         ADD COLUMN price_currency text,
         ADD COLUMN billed_segments smallint
     """,
-    "CREATE INDEX attempts_started_at_idx ON attempts USING brin (started_at) WITH (autosummarize = on)",
     """
     CREATE TABLE provider_audits (
         provider text NOT NULL,
@@ -55,7 +53,6 @@ UP: Final = (
 # Work that the older code does not know goes back to what it does know: it resolves as its guarantee says.
 DOWN: Final = (
     "DROP TABLE provider_audits",
-    "DROP INDEX attempts_started_at_idx",
     "ALTER TABLE messages DROP COLUMN price, DROP COLUMN price_currency, DROP COLUMN billed_segments",
     "ALTER TABLE attempts DROP COLUMN inquiries, DROP COLUMN resent_at, DROP COLUMN absent_since",
     "ALTER TABLE dispatch_queue DROP CONSTRAINT dispatch_queue_work_check",
