@@ -129,7 +129,7 @@ class LeaveQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class Requeue:
-    """A worker is to look at it again then; gives up the lease."""
+    """A worker is to look at it again then; gives up the lease. One that was final is taken up again by it."""
 
     work: Work
     due_at: datetime

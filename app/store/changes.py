@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+from sqlalchemy import text
 
 from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue
 from app.domain.message import AttemptState
@@ -97,6 +98,16 @@ WITH decided AS ({_DECIDED}), change AS (
 SELECT message_id FROM decided WHERE message_id NOT IN (SELECT id FROM message)
 """  # noqa: S608 - constants of this module
 
+_TAKE_UP_AGAIN: Final = text(
+    """
+    INSERT INTO dispatch_queue (message_id, account_id, lane, work, due_at)
+    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), :work, :due_at
+    FROM messages AS m
+    LEFT JOIN senders AS s ON NOT m.test AND s.account_id = m.account_id AND s.address = m.sender
+    WHERE m.id = :id
+    ON CONFLICT (message_id) DO NOTHING
+    """
+)
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
 
@@ -110,6 +121,15 @@ async def apply_changes(connection: Connection, changes: Sequence[Change]) -> No
         written = (await connection.exec_driver_sql(_APPLY, _parameters(batch))).scalar_one()
         if written != len(batch):
             raise ConcurrentChange
+        await _take_up_again(connection, batch)
+
+
+async def _take_up_again(connection: Connection, changes: Sequence[Change]) -> None:
+    """Queue what had left the queue because nothing more was known of it, and is to be looked up now that more is."""
+    for change in changes:
+        if change.expected_status in FINAL and change.event.applied and isinstance(change.queue, Requeue):
+            written = {"id": change.message_id, "work": change.queue.work, "due_at": change.queue.due_at}
+            await connection.execute(_TAKE_UP_AGAIN, written)
 
 
 async def apply_to_untouched(connection: Connection, changes: Sequence[Change]) -> set[UUID]:

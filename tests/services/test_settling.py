@@ -7,11 +7,16 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.domain.provider import Accepted
+from app.domain.delivery_errors import DeliveryError
+from app.domain.provider import Accepted, ProviderFailure, Unknown
+from app.providers.sandbox import Adapter
 from app.services.dispatch import Dispatcher, Result
 from app.services.rescue import Rescue
-from app.services.submitting import Assignment
+from app.services.resolver import Resolver
+from app.services.submitting import Assignment, DispatchConfig, Submitter
+from app.services.webhooks import Adapters
 from app.store.engine import Engine
+from app.transport import Transport
 from tests.services.conftest import Accept, State
 
 
@@ -63,3 +68,27 @@ async def test_the_messages_of_a_claim_share_a_fence_and_a_claim_of_none_takes_n
     await accept()
     [following] = await dispatcher.claim(limit=3)
     assert following.fence == fences[0] + 1
+
+
+async def test_what_had_left_the_queue_is_taken_up_again_to_be_looked_up_once_it_is_known_to_be_taken(
+    engine: Engine,
+    transport: Transport,
+    adapters: Adapters,
+    config: DispatchConfig,
+    accept: Accept,
+    state: State,
+    resolver: Resolver,
+) -> None:
+    account = adapters["sandbox"].config.model_copy(update={"records": True})
+    adapters = {"sandbox": Adapter(account)}
+    dispatcher = Dispatcher(engine, adapters, Submitter(adapters, transport, config), config)
+    message_id = await accept()
+    [assignment] = await dispatcher.claim(limit=1)
+    lost = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN))
+    await dispatcher.settle([Result(assignment=assignment, outcome=lost)])
+    await resolver.begin(limit=1)
+    assert ((await state(message_id))["status"], (await state(message_id))["queue"]) == ("unconfirmed", [])
+    await dispatcher.settle([accepted(assignment)])
+    stored = await state(message_id)
+    assert stored["status"] == "sent"
+    assert stored["queue"] == [{"work": "reconcile", "tries": 0, "leased_until": None}]

@@ -20,6 +20,7 @@ class Step(Enum):
     SETTLED = Fault.DIED_SETTLED
     ASKED = Fault.DIED_ASKED
     ASKING = Fault.DIED_ASKING
+    LOOKING = Fault.DIED_LOOKING
     STORE_AWAY = None
     """It waits for the database, to try once more."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -55,6 +55,9 @@ class Database:
     ) -> None:
         self.store = ModelStore()
         self.asked: defaultdict[AttemptKey, list[Asked]] = defaultdict(list)
+        self.looks: Counter[UUID] = Counter()
+        """How often each message was looked up, or was to be."""
+
         self.heard: defaultdict[AttemptKey, list[MessageStatus]] = defaultdict(list)
         """Every status that a report or a record told of an attempt, once it was written."""
 
@@ -79,6 +82,17 @@ class Database:
             if self._say is not None:
                 self._say(_words(change))
             self._on_commit(change.message_id)
+        if self._chances.strikes(Fault.COMMIT_UNANSWERED):
+            raise StoreUnavailable
+
+    def take_look(self, message_id: UUID, *, unless_concluded: timedelta) -> None:
+        """Count a look that is due; another one follows if nothing comes of it. Raises `StoreUnavailable` as well."""
+        if self._chances.strikes(Fault.TRANSACTION_FAILED):
+            raise StoreUnavailable
+        row = self.store.queue[message_id]
+        row.tries, row.due_at = row.tries + 1, self.now + unless_concluded
+        self.looks[message_id] += 1
+        self._on_commit(message_id)
         if self._chances.strikes(Fault.COMMIT_UNANSWERED):
             raise StoreUnavailable
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain import inquiry, lifecycle, resolving, waiting
+from app.domain import inquiry, lifecycle, reconciling, resolving, waiting
 from app.domain.change import Change
 from app.domain.evidence import ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
@@ -33,6 +33,7 @@ class Decisions:
     not_found: Decision = resolving.not_found
     unanswered: Decision = resolving.unanswered
     resolve: Decision = resolving.resolve
+    looked_up: Decision = reconciling.looked_up
 
 
 REAL: Final = Decisions()

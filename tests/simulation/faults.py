@@ -30,6 +30,10 @@ class Fault(StrEnum):
     TWIN = "the same text twice to one recipient"
     CLOCK_APART = "provider's clock is off"
 
+    FETCH_FAILED = "fetch failed"
+    RECORD_GONE = "record gone when fetched"
+    PRICED_LATE = "priced late or never"
+
     REPORT_DROPPED = "report dropped"
     REPORT_DOUBLED = "report doubled"
     REPORT_DELAYED = "report delayed"
@@ -43,6 +47,7 @@ class Fault(StrEnum):
     DIED_SETTLED = "worker died after it settled"
     DIED_ASKED = "worker died before it asked"
     DIED_ASKING = "worker died before it concluded"
+    DIED_LOOKING = "worker died before it had looked it up"
     BUSY_WORKER = "worker came to it late"
     FROZEN = "worker frozen"
     LOCK_LOST = "worker taken for dead"

@@ -46,7 +46,13 @@ def findings(run: Finished) -> list[str]:
         if message is None:
             found.append(f"message {text.state.id.int}: lost")
             continue
-        sentences = [*_rest(run, message), *_bounds(run, message), *_stale(run, text), *_reported(run, text, message)]
+        sentences = [
+            *_rest(run, message),
+            *_looked_up(run, message),
+            *_bounds(run, message),
+            *_stale(run, text),
+            *_reported(run, text, message),
+        ]
         if not text.twin:
             sentences += [*_copies(run, message, taken[message.id]), *_flagged(run, message)]
             sentences += _honest(run, text, message)
@@ -60,6 +66,16 @@ def _rest(run: Finished, message: MessageState) -> Iterator[str]:
         yield f"still {message.status}"
     if message.id in run.database.store.queue:
         yield "still in the queue"
+
+
+def _looked_up(run: Finished, message: MessageState) -> Iterator[str]:
+    """What its provider can be asked for is looked up until its end and its price are known, or often enough."""
+    if not run.scenario.capabilities.fetch or message.status not in _TAKEN:
+        return
+    looks, due = run.database.looks[message.id], len(run.scenario.policy.reconcile_delays)
+    is_over = message.status in FINAL and message.priced
+    if looks < due and not is_over:
+        yield f"{message.status}, priced {message.priced}, after {looks} looks"
 
 
 def _copies(run: Finished, message: MessageState, taken: int) -> Iterator[str]:

@@ -19,6 +19,7 @@ from tests.simulation.crew import Crew
 from tests.simulation.database import Database, StoreUnavailable
 from tests.simulation.decisions import Decisions
 from tests.simulation.faults import Chances, Fault
+from tests.simulation.looking import Looking
 from tests.simulation.provider import Provider
 from tests.simulation.scenario import Scenario
 from tests.simulation.sending import Sending, Surroundings
@@ -54,7 +55,11 @@ class Gateway:
             database=self.database,
             provider=self.provider,
         )
-        self._sending, self._asking = Sending(around=around), Asking(around=around)
+        self._sending, self._asking, self._looking = (
+            Sending(around=around),
+            Asking(around=around),
+            Looking(around=around),
+        )
 
     def start(self) -> None:
         """Let the callers come."""
@@ -99,8 +104,14 @@ class Gateway:
         if worker is None:
             return
         text = self._texts[message_id]
-        work = self._asking.inquire if row.work is Work.RESOLVE else self._sending.deliver
-        self._crew.give(worker, work(worker, text))
+        match row.work:
+            case Work.SEND | Work.SEND_ALONE:
+                work = self._sending.deliver(worker, text)
+            case Work.RESOLVE:
+                work = self._asking.inquire(worker, text)
+            case Work.RECONCILE:
+                work = self._looking.look_up(worker, text)
+        self._crew.give(worker, work)
 
     def _worker_died(self) -> None:
         for message_id, row in self.database.store.queue.items():

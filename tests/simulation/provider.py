@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from app.domain.delivery_errors import DeliveryError
-from app.domain.evidence import ByRecipient, ByReference, NoAnswer, ProviderMessage, SearchAnswer, SearchPage
+from app.domain.evidence import (
+    Absent,
+    ByRecipient,
+    ByReference,
+    FetchAnswer,
+    NoAnswer,
+    Price,
+    ProviderMessage,
+    SearchAnswer,
+    SearchPage,
+)
 from app.domain.provider import Accepted, Deferred, ProviderFailure, Rejected, SendOutcome, StatusReport, Unknown
 from app.domain.references import AttemptRef
 from app.domain.status import MessageStatus
@@ -19,6 +30,7 @@ from tests.simulation.reports import Life, reports_of
 from tests.simulation.scenario import SEND_DEADLINE, SENDER, Kind, Scenario, Text
 from tests.simulation.timeline import Timeline, moment
 
+_PRICE: Final = Price(amount=Decimal("0.0075"), currency="USD")
 _LOST: Final = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="cut"))
 _ERROR: Final = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_code="500"))
 _UNREACHED: Final = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="refused"))
@@ -55,6 +67,9 @@ class Copy:
 
     life: tuple[Life, ...]
     """What becomes of it, whether or not anybody is told."""
+
+    priced_at: float
+    """From when on its record says what it costs."""
 
 
 class Provider:
@@ -105,6 +120,15 @@ class Provider:
         self._chances.counts[Fault.INDEXED_LATE] += len(found) - len(shown)
         return SearchPage(messages=tuple(self._record(copy) for copy in shown))
 
+    def fetch(self, provider_id: str) -> FetchAnswer:
+        """Show one message as it stands now."""
+        if self._chances.strikes(Fault.FETCH_FAILED):
+            return NoAnswer(reason="HTTP 500", retry_after_seconds=self._asked_wait())
+        if self._chances.strikes(Fault.RECORD_GONE):
+            return Absent()
+        [copy] = [copy for copy in self.copies if copy.provider_id == provider_id]
+        return self._record(copy)
+
     def _refusal(self, ref: AttemptRef) -> SendOutcome | None:
         chances = self._chances
         if chances.strikes(Fault.THROTTLED):
@@ -151,6 +175,7 @@ class Provider:
             taken_at=now,
             visible_at=now + late * self._scenario.capabilities.search_lag.total_seconds(),
             life=life,
+            priced_at=life[-1].at + (chances.between(0, 1e6) if chances.strikes(Fault.PRICED_LATE) else 0),
         )
         self.copies.append(copy)
         self._keys[ref] = copy
@@ -179,6 +204,7 @@ class Provider:
             recipient=copy.recipient,
             body=copy.body,
             taken_at=self._their_clock(copy.taken_at),
+            price=_PRICE if copy.priced_at <= self._timeline.seconds else None,
         )
 
     def _their_clock(self, seconds: float) -> datetime:

@@ -120,14 +120,16 @@ _MORE: Final = (
 def scenario(random: Random) -> Scenario:
     """Draw one: each fault is possible in some runs only, so that none hides behind another."""
     kind = random.choice(tuple(Kind))
-    rates = _rates(random, kind)
+    names_ids = kind is not Kind.WEBHOOK or random.random() < 0.7
+    capabilities = _capabilities(random, kind, names_ids=names_ids)
+    rates = _rates(random, kind, capabilities)
     lease = random.choice((30.0, 45.0, 45.0, 120.0))
     return Scenario(
         kind=kind,
-        capabilities=_capabilities(random, kind),
+        capabilities=capabilities,
         policy=_policy(lease),
         lease=lease,
-        names_ids=kind is not Kind.WEBHOOK or random.random() < 0.7,
+        names_ids=names_ids,
         clock_apart=random.uniform(-60, 60) if random.random() < 0.3 else 0.0,
         workers=random.choice((1, 2, 3)),
         lock_is_watched=random.random() < 0.7,
@@ -136,7 +138,7 @@ def scenario(random: Random) -> Scenario:
     )
 
 
-def _rates(random: Random, kind: Kind) -> dict[Fault, float]:
+def _rates(random: Random, kind: Kind, capabilities: Capabilities) -> dict[Fault, float]:
     """Choose a few faults that strike often, or many that strike now and then, so that none hides behind another."""
     if random.random() < 0.05:
         return {}
@@ -144,20 +146,27 @@ def _rates(random: Random, kind: Kind) -> dict[Fault, float]:
     count, most = random.choice(((1, 0.9), (2, 0.8), (4, 0.7), (7, 0.4), (12, 0.25)))
     chosen = {*random.sample(_DOUBT, 2), *random.sample(others, count)}
     rates = {fault: most * random.uniform(0.2, 1) for fault in sorted(chosen)}
-    rates |= {fault: random.uniform(0.1, 0.9) for fault in _of_kind(kind) if random.random() < 0.4}
-    if kind.can_be_asked and random.random() < 0.5:
+    rates |= {fault: random.uniform(0.1, 0.7) for fault in _of_kind(kind, capabilities) if random.random() < 0.4}
+    if (kind.can_be_asked or capabilities.fetch) and random.random() < 0.5:
         # Reports would tell before anything needs to be asked.
         rates[Fault.REPORT_DROPPED] = 1.0
     return rates
 
 
-def _of_kind(kind: Kind) -> tuple[Fault, ...]:
+_OF_FETCHING: Final = (Fault.FETCH_FAILED, Fault.RECORD_GONE, Fault.PRICED_LATE, Fault.DIED_LOOKING)
+
+
+def _of_kind(kind: Kind, capabilities: Capabilities) -> tuple[Fault, ...]:
     """Name what can go wrong with the ways in which a provider of this kind tells."""
+    return _of_asking(kind) + (_OF_FETCHING if capabilities.fetch else ())
+
+
+def _of_asking(kind: Kind) -> tuple[Fault, ...]:
     match kind:
         case Kind.WEBHOOK | Kind.NONE:
             return Fault.REPORT_DELAYED, Fault.REPORT_DROPPED, Fault.CANCELED
         case Kind.KEY:
-            return Fault.DIED_ASKED, Fault.DIED_ASKING
+            return Fault.DIED_ASKED, Fault.DIED_ASKING, Fault.FROZEN, Fault.BUSY_WORKER
         case Kind.REFERENCE | Kind.KEY_AND_SEARCH:
             return Fault.DIED_ASKED, Fault.DIED_ASKING, Fault.INDEXED_LATE, Fault.SEARCH_FAILED
         case Kind.RECIPIENT:
@@ -171,7 +180,7 @@ def _policy(lease: float) -> LifecyclePolicy:
     return LifecyclePolicy(inquiry=InquiryPolicy(on_its_way=timedelta(seconds=lease)))
 
 
-def _capabilities(random: Random, kind: Kind) -> Capabilities:
+def _capabilities(random: Random, kind: Kind, *, names_ids: bool) -> Capabilities:
     keyed = kind in {Kind.KEY, Kind.KEY_AND_SEARCH}
     window = timedelta(minutes=random.choice((2, 3, 6, 24 * 60))) if keyed else None
     return Capabilities(
@@ -179,6 +188,7 @@ def _capabilities(random: Random, kind: Kind) -> Capabilities:
         reference_search=kind in {Kind.REFERENCE, Kind.KEY_AND_SEARCH},
         recipient_search=kind is Kind.RECIPIENT,
         search_lag=timedelta(seconds=random.choice((0, 0, 200, 200))),
+        fetch=names_ids and random.random() < 0.5,
         message_status_url=kind is Kind.WEBHOOK or (kind is not Kind.NONE and random.random() < 0.5),
     )
 

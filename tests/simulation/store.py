@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.domain.change import Change, EventSource, Lease, LeaveQueue, Requeue, StatusEvent, Work
 from app.domain.message import AttemptState, DeliveryGuarantee, MessageState
-from app.domain.status import is_legal_step
+from app.domain.status import FINAL, is_legal_step
 
 AttemptKey = tuple[UUID, int]
 
@@ -107,6 +107,8 @@ class ModelStore:
                 row.work, row.due_at, row.leased_until, row.worker = again.work, again.due_at, None, None
                 row.tries = row.tries if again.tries is None else again.tries
                 row.crashes = row.crashes if again.crashes is None else again.crashes
+            case Requeue() as again if change.event.applied and change.expected_status in FINAL:
+                self.queue[change.message_id] = QueueRow(due_at=again.due_at, work=again.work)
             case _:
                 pass
 
