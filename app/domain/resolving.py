@@ -58,16 +58,21 @@ def rescue(
 ) -> Change:
     """Take over from a worker that did not come back: its send may or may not have happened.
 
-    `crashes` counts the workers that died over this message before.
+    `crashes` counts the workers that died over this message before. A resend counts as a send: it has the adapter
+    write the message once more.
     """
     fenced = replace(attempt, fence=fence)
     if attempt.phase is AttemptPhase.UNKNOWN:
         # It died while it asked; what it asked counts as asked.
         due_at = next_look(message, fenced, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
-        return _look_again(message, fenced, EventReason.WORKER_LOST, due_at)
-    change = await_evidence(message, fenced, EventReason.WORKER_LOST, now=now, capabilities=capabilities, policy=policy)
+        change = _look_again(message, fenced, EventReason.WORKER_LOST, due_at)
+        sent = attempt.resent_at is not None
+    else:
+        reason = EventReason.WORKER_LOST
+        change = await_evidence(message, fenced, reason, now=now, capabilities=capabilities, policy=policy)
+        sent = True
     queue = change.queue
-    return replace(change, queue=replace(queue, crashes=crashes + 1) if isinstance(queue, Requeue) else queue)
+    return replace(change, queue=replace(queue, crashes=crashes + 1)) if sent and isinstance(queue, Requeue) else change
 
 
 def ask(

@@ -22,21 +22,21 @@ from tests.support.processes import Fleet
 _POLL_SECONDS: Final = 0.1
 
 _WORKING: Final = """
-SELECT EXISTS (SELECT FROM messages WHERE status IN ('queued', 'scheduled', 'sending'))
+SELECT EXISTS (SELECT FROM messages WHERE status IN ('queued', 'scheduled', 'sending') OR status = :sent)
     OR EXISTS (SELECT FROM webhook_receipts WHERE state = 'pending')
     OR EXISTS (SELECT FROM orphan_reports o JOIN attempts a USING (provider_message_id))
 """
 
 
 async def settled_with(
-    engine: Engine, fleet: Fleet, load: Load, *providers: FakeProvider, within_seconds: float = 60
+    engine: Engine, fleet: Fleet, load: Load, *providers: FakeProvider, within_seconds: float = 60, final: bool = False
 ) -> Run:
     """Wait until nothing is left to do, on either side, and give what is known then; at the deadline, what is anyway.
 
-    A message may stay `sent` here: reports are dropped.
+    A message may stay `sent` here, for reports are dropped, unless it is to be `final`: looked up by then.
     """
     deadline = time.monotonic() + within_seconds
-    while await _is_working(engine, providers) and time.monotonic() < deadline:
+    while await _is_working(engine, providers, final=final) and time.monotonic() < deadline:
         fleet.check_alive()
         await asyncio.sleep(_POLL_SECONDS)
     return await observed(engine, load, *providers)
@@ -58,11 +58,11 @@ async def observed(engine: Engine, load: Load, *providers: FakeProvider) -> Run:
     )
 
 
-async def _is_working(engine: Engine, providers: Sequence[FakeProvider]) -> bool:
+async def _is_working(engine: Engine, providers: Sequence[FakeProvider], *, final: bool) -> bool:
     if not all(provider.idle for provider in providers):
         return True
     async with transaction(engine) as connection:
-        return bool(await connection.scalar(text(_WORKING)))
+        return bool(await connection.scalar(text(_WORKING), {"sent": "sent" if final else None}))
 
 
 async def _webhooks(engine: Engine, posted: Sequence[Posted]) -> tuple[Webhook, ...]:

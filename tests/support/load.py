@@ -59,6 +59,9 @@ class Load:
     asked_twice: float = 0
     """How many of the accepted messages are asked for again under their key, as a share of 1."""
 
+    last_begun_at: float = math.inf
+    """From then on, by the monotonic clock, no message is begun that was not; those that were are sent to their end."""
+
     contradictions: list[str] = field(default_factory=list)
     """References that were answered with two different ids."""
 
@@ -106,6 +109,8 @@ class Load:
     async def _work(self, client: httpx.AsyncClient, due: Iterator[tuple[float, Planned]]) -> None:
         for moment, planned in due:
             await asyncio.sleep(max(0.0, moment - time.monotonic()))
+            if time.monotonic() >= self.last_begun_at:
+                return
             for _ in range(1 + (random.random() < self.asked_twice)):  # noqa: S311 - which of them does not matter
                 answered = False
                 while not answered:

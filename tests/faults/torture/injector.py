@@ -84,6 +84,9 @@ class Injector:
         self._leaving: dict[str, float] = {}
         """Processes that were asked to stop, each with when it must have."""
 
+        self._owed: list[str] = []
+        """Processes that are to be asked to stop once something is up."""
+
     def run(self, injections: list[Injection], seconds: float) -> None:
         """Do all of it, each at its time."""
         self._began = time.monotonic()
@@ -165,13 +168,14 @@ class Injector:
         return self._note(f"postgres: {ended} backends terminated")
 
     def _ask_to_stop(self, wanted: str) -> bool:
-        """Ask one that is up and not stopped, for it could not hear."""
+        """Ask one that is up and not stopped, for it could not hear; if there is none, the next one that is."""
         for name in self._candidates(wanted):
             process = self._site.fleet.process(name)
             if all(process is not each for _, each in self._stopped):
                 process.send(signal.SIGTERM)
                 self._leaving[name] = time.monotonic() + _EXIT_SECONDS
                 return self._note(f"{name}: asked to stop")
+        self._owed.append(wanted)
         return False
 
     def _crash(self, seconds: float) -> bool:
@@ -200,6 +204,8 @@ class Injector:
         for name in [name for name, end in self._partitioned.items() if end <= now]:
             del self._partitioned[name]
             self._site.proxies[name].turn(CLEAR)
+        if self._owed and self._ask_to_stop(self._owed.pop()):
+            self.record.counts[Fault.RESTART] += 1
         for name in (*WORKERS, *SERVERS):
             code = self._site.fleet.process(name).exit_code
             if code is not None:

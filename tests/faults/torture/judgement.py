@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 
 from app.domain.message import DeliveryGuarantee
-from app.domain.status import FINAL, MessageStatus
+from app.domain.status import MessageStatus
 from app.store.engine import Engine
 from tests.faults.torture.injector import Record
 from tests.faults.torture.site import Site
@@ -26,10 +24,8 @@ from tests.support.upstreams import NEVER_TWICE
 CLOCK_LAG_SECONDS: Final = 1.0
 """A provider that shares two cores with everything else may note a request so much later than it came."""
 
-_GLANCE_SECONDS: Final = 0.2
 _SETTLE_SECONDS: Final = 75.0
 _TAKEOVERS: Final = "SELECT message_id, at FROM status_events WHERE reason = 'worker-lost'"
-_OPEN: Final = "SELECT count(*) FROM messages WHERE NOT status = ANY(:final)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +52,10 @@ class Outcome:
 
 def judged(site: Site, record: Record) -> Outcome:
     """Wait until everything is final, and say what came of it; at the deadline, say it anyway."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
     providers = [account.provider for account in site.accounts]
-    site.backstage.call(_all_final(site.engine, deadline))
-    left = max(1.0, deadline - time.monotonic())
-    run = site.backstage.call(settled_with(site.engine, site.fleet, site.load, *providers, within_seconds=left))
+    run = site.backstage.call(
+        settled_with(site.engine, site.fleet, site.load, *providers, within_seconds=_SETTLE_SECONDS, final=True)
+    )
     run = replace(run, never_twice=NEVER_TWICE, clock_lag_seconds=CLOCK_LAG_SECONDS)
     return Outcome(
         run=run,
@@ -108,15 +103,6 @@ def _improper(site: Site) -> Iterator[str]:
             yield f"a client was answered {exchange.status} {exchange.code} {exchange.content_type}"
     if (answered := load.statuses()[502]) > site.balancer.lost + site.balancer.unserved:
         yield f"{answered} answers of 502, of which the proxy has given fewer"
-
-
-async def _all_final(engine: Engine, deadline: float) -> None:
-    final = [status.value for status in FINAL]
-    while time.monotonic() < deadline:
-        async with engine.connect() as connection:
-            if not await connection.scalar(text(_OPEN), {"final": final}):
-                return
-        await asyncio.sleep(_GLANCE_SECONDS)
 
 
 async def _takeovers(engine: Engine, record: Record) -> list[float]:

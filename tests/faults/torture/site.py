@@ -92,7 +92,8 @@ class Site:
             time.sleep(_GLANCE_SECONDS)
 
     async def send(self, seconds: float) -> None:
-        """Send a run's messages, each until it is answered."""
+        """Send a run's messages, each until it is answered; what could not be begun in time is left out."""
+        self.load.last_begun_at = time.monotonic() + seconds
         plan = messages(round(seconds * MESSAGES_PER_SECOND), self.accounts)
         await self.load.send(plan, connections=_CONNECTIONS, over_seconds=seconds, patience_seconds=_PATIENCE_SECONDS)
 
