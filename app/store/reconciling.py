@@ -30,7 +30,10 @@ _TAKE: Final = text(
     SELECT taken.message_id, taken.tries, a.no, a.provider, a.provider_message_id
     FROM taken
     JOIN messages AS m ON m.id = taken.message_id
-    JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+    JOIN LATERAL (
+        SELECT no, provider, provider_message_id FROM attempts WHERE message_id = m.id
+        ORDER BY provider_message_id IS NULL, no DESC LIMIT 1
+    ) AS a ON true
     """
 )
 
@@ -47,7 +50,7 @@ _PUT_OFF: Final = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One message that its provider is to be asked about."""
+    """One message that its provider is to be asked about, by the newest of its attempts that has an id there."""
 
     attempt: AttemptRef
     provider: str

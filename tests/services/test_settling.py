@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.domain.delivery_errors import DeliveryError
+from app.domain.message import DeliveryGuarantee
+from app.domain.policy import LifecyclePolicy
 from app.domain.provider import Accepted, ProviderFailure, Unknown
 from app.providers.sandbox import Adapter
 from app.services.dispatch import Dispatcher, Result
@@ -16,8 +21,11 @@ from app.services.resolver import Resolver
 from app.services.submitting import Assignment, DispatchConfig, Submitter
 from app.services.webhooks import Adapters
 from app.store.engine import Engine
+from app.store.reconciling import take_looks
 from app.transport import Transport
 from tests.services.conftest import Accept, State
+
+LOST: Final = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN))
 
 
 def accepted(assignment: Assignment) -> Result:
@@ -84,11 +92,36 @@ async def test_what_had_left_the_queue_is_taken_up_again_to_be_looked_up_once_it
     dispatcher = Dispatcher(engine, adapters, Submitter(adapters, transport, config), config)
     message_id = await accept()
     [assignment] = await dispatcher.claim(limit=1)
-    lost = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN))
-    await dispatcher.settle([Result(assignment=assignment, outcome=lost)])
+    await dispatcher.settle([Result(assignment=assignment, outcome=LOST)])
     await resolver.begin(limit=1)
     assert ((await state(message_id))["status"], (await state(message_id))["queue"]) == ("unconfirmed", [])
     await dispatcher.settle([accepted(assignment)])
     stored = await state(message_id)
     assert stored["status"] == "sent"
     assert stored["queue"] == [{"work": "reconcile", "tries": 0, "leased_until": None}]
+
+
+async def test_of_two_copies_the_one_that_is_known_is_looked_up(
+    engine: Engine,
+    transport: Transport,
+    adapters: Adapters,
+    config: DispatchConfig,
+    accept: Accept,
+    state: State,
+    resolver: Resolver,
+) -> None:
+    at_once = replace(config, policy=LifecyclePolicy(evidence_wait=timedelta(0), reconcile_delays=(timedelta(0),)))
+    asked = {"sandbox": Adapter(adapters["sandbox"].config.model_copy(update={"records": True}))}
+    dispatcher = Dispatcher(engine, asked, Submitter(asked, transport, at_once), at_once)
+    message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    copies = []
+    for _ in range(2):
+        [assignment] = await dispatcher.claim(limit=1)
+        await dispatcher.settle([Result(assignment=assignment, outcome=LOST)])
+        await resolver.begin(limit=1)
+        copies.append(assignment)
+    assert (await state(message_id))["status"] == "unconfirmed"
+    await dispatcher.settle([accepted(copies[0])])
+    async with engine.begin() as connection:
+        [look] = await take_looks(connection, limit=10, unless_concluded=timedelta(0))
+    assert (look.attempt.number, look.provider_message_id) == (1, f"p-{message_id}")

@@ -29,7 +29,10 @@ class Looking:
             return
         if row.work is not Work.RECONCILE:
             return
-        looks, attempt = row.tries + 1, store.newest_attempt(message_id)
+        # The newest one that has an id there: of two copies, one may be all that is known.
+        attempts = store.attempts[message_id].values()
+        attempt = max(attempts, key=lambda each: (each.provider_message_id is not None, each.number))
+        looks = row.tries + 1
         try:
             around.database.take_look(message_id, unless_concluded=timedelta(seconds=around.scenario.lease))
         except StoreUnavailable:
