@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
@@ -149,6 +150,11 @@ def _told_apart() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
             raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
+        raise
+    except (asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        # As the driver raised it: so it comes where a connection is lost while it is being set up.
+        if "connection is closed" in str(error) or getattr(error, "sqlstate", None) in _REFUSED_FOR_NOW:
+            raise StoreUnavailable(type(error).__name__) from error
         raise
     except (TimeoutError, PoolTimeout) as error:
         raise StoreSilent(type(error).__name__) from error

@@ -60,7 +60,7 @@ def judged(site: Site, record: Record) -> Outcome:
     return Outcome(
         run=run,
         record=record,
-        wrong=[*violations(run), *_unfinished(run), *_improper(site), *site.fleet.complaints()],
+        wrong=[*violations(run), *_unfinished(run), *_improper(site), *record.exits, *_complaints(site)],
         conducts=Counter(
             entry.conduct
             for provider in providers
@@ -103,6 +103,11 @@ def _improper(site: Site) -> Iterator[str]:
             yield f"a client was answered {exchange.status} {exchange.code} {exchange.content_type}"
     if (answered := load.statuses()[502]) > site.balancer.lost + site.balancer.unserved:
         yield f"{answered} answers of 502, of which the proxy has given fewer"
+
+
+def _complaints(site: Site) -> Iterator[str]:
+    """Give what processes logged as errors, but for what the driver leaves behind of connections never made."""
+    yield from (line for line in site.fleet.complaints() if "unexpected connection_lost() call" not in line)
 
 
 async def _takeovers(engine: Engine, record: Record) -> list[float]:

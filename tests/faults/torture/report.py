@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.support.upstreams import NAMES
 
 _MOST_WRONG: Final = 40
 """So many sentences are printed; the rest is in the directory."""
+
+
+_OF_A_HISTORY: Final = re.compile(r"^[-0-9a-f]{36}: (event |its history)")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -81,7 +85,7 @@ def _ended(outcome: Outcome) -> Iterator[tuple[str, object]]:
     yield "`unconfirmed`", _by_account(unsure)
     yield "ends", ", ".join(f"{times} {status}" for status, times in statuses.most_common())
     yield "open at the end", sum("at the end" in line or ": still " in line for line in outcome.wrong)
-    yield "illegal or missing transitions", sum("event" in line or "history" in line for line in outcome.wrong)
+    yield "illegal or missing transitions", sum(bool(_OF_A_HISTORY.search(line)) for line in outcome.wrong)
     yield "processes that ended by themselves", len(outcome.record.exits)
 
 
