@@ -66,7 +66,9 @@ def accepted(
     policy: LifecyclePolicy,
 ) -> Change:
     """Note that the provider has the message, by its own answer."""
-    closed = replace(attempt, phase=AttemptPhase.ACCEPTED, provider_message_id=outcome.provider_message_id)
+    # A report may have named it while a resend was on its way, whose answer need not name it.
+    provider_id = attempt.provider_message_id or outcome.provider_message_id
+    closed = replace(attempt, phase=AttemptPhase.ACCEPTED, provider_message_id=provider_id)
     queue = after_acceptance(capabilities, now=now, policy=policy)
     return raise_to(message, MessageStatus.SENT, attempt=closed, queue=queue, provider_status=outcome.provider_status)
 

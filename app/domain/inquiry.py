@@ -76,7 +76,9 @@ def next_inquiry(
     A resend is a send: nothing stale is resent, and nothing that kills workers.
     """
     worth_sending = now < message.expires_at
-    if attempt.inquiries >= len(policy.delays_seconds) and not _insists(message, policy, now=now):
+    # An absence that was seen once gets its second look, or the first would have been for nothing.
+    due = len(policy.delays_seconds) + (attempt.absent_since is not None)
+    if attempt.inquiries >= due and not _insists(message, policy, now=now):
         return None
     search = _search(capabilities)
     window = capabilities.idempotency_window

@@ -104,6 +104,12 @@ def test_after_the_last_question_the_guarantee_decides() -> None:
     assert asked_next(ASKED, 6) == timedelta(seconds=120)
 
 
+def test_an_absence_that_the_last_question_was_the_first_to_see_gets_its_second_look() -> None:
+    seen_once = replace(ATTEMPT, inquiries=6, absent_since=NOW)
+    assert asked(REFERENCE, seen_once) is Inquiry.REFERENCE
+    assert asked(REFERENCE, replace(seen_once, inquiries=7)) is None
+
+
 @pytest.mark.parametrize("capabilities", [KEY, REFERENCE, RECIPIENT])
 def test_what_is_to_be_sent_at_least_once_is_asked_about_until_it_is_stale(capabilities: Capabilities) -> None:
     often = replace(ATTEMPT, inquiries=50)

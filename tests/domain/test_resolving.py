@@ -14,13 +14,25 @@ from app.domain.conclusions import NOTHING_OFFERED
 from app.domain.delivery_errors import DeliveryError
 from app.domain.evidence import NoAnswer, Price, ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
-from app.domain.lifecycle import begin, settle
+from app.domain.lifecycle import begin, report, settle
 from app.domain.message import AttemptPhase, AttemptState, MessageState
 from app.domain.provider import Capabilities, Deferred, ProviderFailure, Rejected, SendOutcome
 from app.domain.resolving import ask, found, not_found, rescue, resent, unanswered
 from app.domain.status import MessageStatus
 from app.domain.waiting import redrive
-from tests.domain.lives import ACCEPTED, DEFERRED, NOW, POLICY, QUEUED, REJECTED, UNKNOWN, after, given_up, sending
+from tests.domain.lives import (
+    ACCEPTED,
+    DEFERRED,
+    NOW,
+    POLICY,
+    QUEUED,
+    REJECTED,
+    UNKNOWN,
+    after,
+    given_up,
+    said,
+    sending,
+)
 
 SEARCHED: Final = Capabilities(reference_search=True)
 FETCHED: Final = Capabilities(reference_search=True, fetch=True)
@@ -95,6 +107,15 @@ def test_that_a_provider_is_asked_is_written_before_it_is() -> None:
 def test_an_accepted_resend_is_the_acceptance_of_both() -> None:
     change = answered(*unknown(), ACCEPTED)
     assert (change.status, change.attempt and change.attempt.phase) == (MessageStatus.SENT, AttemptPhase.ACCEPTED)
+
+
+def test_an_accepted_resend_takes_nothing_from_what_a_report_has_told_meanwhile() -> None:
+    message, attempt = unknown()
+    message, attempt = after(report(message, attempt, said(MessageStatus.DELIVERED)), message)
+    change = answered(message, attempt, replace(ACCEPTED, provider_message_id=None))
+    assert (change.status, change.event.reason) == (MessageStatus.DELIVERED, EventReason.OUTRANKED)
+    assert change.attempt is not None
+    assert change.attempt.provider_message_id == "p-1"
 
 
 def test_a_refused_resend_is_the_refusal_of_both() -> None:

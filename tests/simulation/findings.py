@@ -103,9 +103,25 @@ def _excess(run: Finished, message: MessageState, taken: int) -> Iterator[str]:
 
 def _flagged(run: Finished, message: MessageState) -> Iterator[str]:
     """It is a possible duplicate exactly where more than one of its attempts may have been taken."""
-    copies = may_have_been_taken(message, run.database.store.attempts[message.id])
-    if message.possible_duplicate != (copies > 1):
+    attempts, events = run.database.store.attempts[message.id], [line.event for line in _lines(run, message.id)]
+    copies = may_have_been_taken(message, attempts)
+    if not is_flagged_rightly(message, attempts, events):
         yield f"possible_duplicate is {message.possible_duplicate}, and {copies} copies may have been taken"
+
+
+def is_flagged_rightly(
+    message: MessageState, attempts: Mapping[int, AttemptState], events: Iterable[StatusEvent]
+) -> bool:
+    """Whether it is a possible duplicate where more than one copy may have left or is to leave, and only there.
+
+    Once a worker that was taken for dead has said that the second copy never left, the flag may say too much: when the
+    first is found to have been taken before the other is tried again, nobody looks at the second attempt any more.
+    """
+    if message.possible_duplicate == (may_have_been_taken(message, attempts) > 1):
+        return True
+    newest = message.attempts
+    told_late = any(each.reason is EventReason.ALREADY_SETTLED and each.attempt == newest for each in events)
+    return message.possible_duplicate and told_late and attempts[newest].phase is AttemptPhase.NOT_SENT
 
 
 def may_have_been_taken(message: MessageState, attempts: Mapping[int, AttemptState]) -> int:
@@ -201,10 +217,10 @@ def most_attempts(events: Iterable[StatusEvent], policy: LifecyclePolicy) -> int
 
 
 def _most_questions(run: Finished, message: MessageState) -> int:
-    """As many as the policy names; for what is to be sent at least once, more while it is worth sending."""
+    """As many as the policy names, and a second look; what is to be sent at least once, while it is worth sending."""
     named = len(run.scenario.policy.inquiry.delays_seconds)
     if message.delivery_guarantee is DeliveryGuarantee.AT_MOST_ONCE:
-        return named
+        return named + 1
     begun = [each.started_at for each in run.database.store.attempts[message.id].values() if each.started_at]
     worth = (message.expires_at - min(begun, default=message.expires_at)).total_seconds()
     return named + 4 + int(worth / run.scenario.policy.inquiry.longest_delay_seconds)
