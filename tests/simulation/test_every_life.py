@@ -79,7 +79,11 @@ class Mishap(Enum):
     WORKER_STOPS = auto()
     ACCOUNT_CANCELS = auto()
     OPERATOR_REDRIVES = auto()
+    PROVIDER_REPORTS = auto()
+    """Late, twice, or contradicting itself."""
+
     PROVIDER_LIES = auto()
+    """It speaks of a copy that it had said it would not send."""
 
 
 class EveryLife(RuleBasedStateMachine):
@@ -137,15 +141,12 @@ class EveryLife(RuleBasedStateMachine):
         if not again:
             self.life.errands.remove(errand)
 
-    @precondition(lambda self: any(self.life.taken.values()))
-    @rule(which=one_of_them, said=st.sampled_from(WORDS))
-    def report(self, which: int, said: MessageStatus) -> None:
-        """A webhook comes about a copy that was taken: late, twice, or contradicting another one."""
-        taken = [number for number, copies in self.life.taken.items() if copies]
-        hands.hear(self.life, taken[which % len(taken)], said)
-
     @precondition(lambda self: self.life.attempts)
-    @rule(mishap=st.sampled_from(Mishap), which=one_of_them, said=st.sampled_from(WORDS))
+    @rule(
+        mishap=st.sampled_from([*Mishap, *[Mishap.PROVIDER_REPORTS] * 4]),
+        which=one_of_them,
+        said=st.sampled_from(WORDS),
+    )
     def befall(self, mishap: Mishap, which: int, said: MessageStatus) -> None:
         """Something else happens, where it can."""
         life, number = self.life, which % len(self.life.attempts) + 1
@@ -162,6 +163,8 @@ class EveryLife(RuleBasedStateMachine):
                 hands.withdraw(life)
             case Mishap.OPERATOR_REDRIVES:
                 hands.send_on(life)
+            case Mishap.PROVIDER_REPORTS if life.taken[number]:
+                hands.hear(life, number, said)
             case Mishap.PROVIDER_LIES if which == 0 and not life.taken[number]:
                 life.lied_to = True
                 hands.hear(life, number, said)
