@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.faults.torture.__main__ import torture
+from tests.faults.torture.program import torture
 from tests.faults.torture.report import summary, table, write_histories
 from tests.faults.torture.schedule import Fault, one_at_a_time, schedule
 from tests.support.invariants import violations
