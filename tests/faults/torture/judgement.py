@@ -53,6 +53,7 @@ class Outcome:
 def judged(site: Site, record: Record) -> Outcome:
     """Wait until everything is final, and say what came of it; at the deadline, say it anyway."""
     providers = [account.provider for account in site.accounts]
+    site.backstage.call(site.engine.dispose())  # its connections may have ended with a Postgres that was crashed
     run = site.backstage.call(
         settled_with(site.engine, site.fleet, site.load, *providers, within_seconds=_SETTLE_SECONDS, final=True)
     )
