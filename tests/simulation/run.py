@@ -35,6 +35,7 @@ class Tally:
     messages: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     statuses: Counter[MessageStatus] = field(default_factory=Counter)
+    doubled: Counter[str] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
@@ -43,6 +44,7 @@ class Tally:
         self.messages += outcome.messages
         self.faults += outcome.faults
         self.statuses += outcome.statuses
+        self.doubled += outcome.doubled
         if outcome.findings:
             self.failed.append(outcome)
 
@@ -52,6 +54,7 @@ class Tally:
         self.messages += other.messages
         self.faults += other.faults
         self.statuses += other.statuses
+        self.doubled += other.doubled
         self.failed += other.failed
 
     @property
@@ -100,6 +103,9 @@ def report(tally: Tally, *, seconds: float) -> Iterator[str]:
     yield f"{tally.runs:,} runs, {tally.messages:,} messages in {seconds:.1f} s ({per_seed:.1f} ms a seed)"
     yield from (f"{tally.faults[fault]:9,}  {fault}" for fault in Fault)
     yield "ends: " + ", ".join(f"{status} {count:,}" for status, count in tally.statuses.most_common())
+    yield "taken twice: " + (
+        ", ".join(f"{where} {count:,}" for where, count in sorted(tally.doubled.items())) or "none"
+    )
     for outcome in tally.failed[:_SHOWN]:
         yield f"seed {outcome.seed} at {revision()}: {'; '.join(outcome.findings)}"
         yield f"  python -m tests.simulation.run --seed {outcome.seed} --trace"

@@ -25,6 +25,9 @@ class Outcome:
     messages: int
     faults: Counter[Fault]
     statuses: Counter[MessageStatus]
+    doubled: Counter[str]
+    """How many messages were taken twice, by guarantee and what their provider offers."""
+
     findings: tuple[str, ...]
 
 
@@ -53,8 +56,16 @@ def simulate(seed: int, *, decisions: Decisions = REAL, say: Callable[[str], Non
         messages=len(drawn.texts),
         faults=_counted(drawn, chances, statuses),
         statuses=statuses,
+        doubled=_doubled(drawn, gateway),
         findings=tuple(found),
     )
+
+
+def _doubled(drawn: Scenario, gateway: Gateway) -> Counter[str]:
+    """Count what was taken twice; equal texts to one recipient may be taken for each other, and are left out."""
+    taken = Counter(copy.ref.message_id for copy in gateway.provider.copies)
+    doubled = [text.state for text in drawn.texts if taken[text.state.id] > 1 and not text.twin]
+    return Counter(f"{state.delivery_guarantee} with {drawn.kind}" for state in doubled)
 
 
 def _counted(drawn: Scenario, chances: Chances, statuses: Counter[MessageStatus]) -> Counter[Fault]:
