@@ -15,7 +15,8 @@ class RetryPolicy:
     """How often and how soon a deferred send is tried again."""
 
     delays_seconds: tuple[float, ...] = (1, 4, 15, 60, 300)
-    """The longest wait after each try, of which a random part is taken (full jitter)."""
+    """The longest wait after each try, of which a random part is taken (full jitter); for a throttled message that is
+    told no time, after each attempt."""
 
     max_tries: int = 6
     max_attempts: int = 1_000
@@ -71,13 +72,13 @@ def next_step(
     used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
     if used >= policy.max_tries or attempts >= policy.max_attempts:
         return GiveUp(status=MessageStatus.FAILED, error=error)
-    due_at = now + max(timedelta(seconds=_wait(deferred, attempts, jitter, policy)), pause)
+    due_at = now + max(timedelta(seconds=_wait(deferred, used, attempts, jitter, policy)), pause)
     if due_at >= expires_at:
         return GiveUp(status=MessageStatus.EXPIRED, error=DeliveryError.EXPIRED)
     return RetryAt(due_at=due_at, tries=used)
 
 
-def _wait(deferred: Deferred, attempts: int, jitter: float, policy: RetryPolicy) -> float:
+def _wait(deferred: Deferred, tries: int, attempts: int, jitter: float, policy: RetryPolicy) -> float:
     asked = deferred.retry_after_seconds
     floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
     throttled = deferred.failure.error is DeliveryError.RATE_LIMITED
@@ -85,7 +86,8 @@ def _wait(deferred: Deferred, attempts: int, jitter: float, policy: RetryPolicy)
         floor = min(max(floor, min(attempts, policy.patience_seconds)), ceiling)
     if asked is not None:
         return min(max(asked, floor), ceiling)
-    index = min(max(attempts, 1), len(policy.delays_seconds)) - 1
+    # Attempts that were throttled are no tries: they do not lengthen the wait after the first that failed.
+    index = min(max(attempts if throttled else tries, 1), len(policy.delays_seconds)) - 1
     wait = jitter * policy.delays_seconds[index]
     # A throttling provider that names no time is not to be asked again at once, however the dice fall.
     return max(wait, floor) if throttled else wait

@@ -53,6 +53,21 @@ def test_the_error_of_the_last_attempt_is_what_a_message_given_up_ends_with() ->
     assert step == GiveUp(status=MessageStatus.FAILED, error=DeliveryError.PROVIDER_UNAVAILABLE)
 
 
+@pytest.mark.parametrize(("tries", "longest"), [(0, 1), (1, 4), (3, 60)])
+def test_attempts_that_were_throttled_do_not_lengthen_the_wait_after_a_try(tries: int, longest: float) -> None:
+    failure = ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="refused")
+    step = next_step(
+        Deferred(failure=failure),
+        tries=tries,
+        attempts=tries + 6,
+        expires_at=LONG_VALID,
+        now=NOW,
+        jitter=0.5,
+        policy=RetryPolicy(delays_seconds=(1, 4, 15, 60, 300)),
+    )
+    assert step == RetryAt(due_at=NOW + timedelta(seconds=longest / 2), tries=tries + 1)
+
+
 @pytest.mark.parametrize(
     ("attempts", "asked", "waited"),
     [
