@@ -151,6 +151,9 @@ def _told_apart() -> Iterator[None]:
         if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
             raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
         raise
+    except asyncpg.InternalClientError as error:
+        # The driver is out of step with itself, as it is where a connection is lost between two of its messages.
+        raise StoreUnavailable(type(error).__name__) from error
     except (asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         # As the driver raised it: so it comes where a connection is lost while it is being set up.
         if "connection is closed" in str(error) or getattr(error, "sqlstate", None) in _REFUSED_FOR_NOW:

@@ -79,6 +79,9 @@ async def listen(engine: Engine, channels: Sequence[str], wake: Callable[[str], 
                         await connection.execute(text("SELECT 1"))
             finally:
                 await connection.invalidate()
-    # The listener is the driver's own, which raises its own errors where the pool hands out a dead connection.
-    except (SQLAlchemyError, asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
+    # The listener is the driver's own, which raises its own errors where the pool hands out a dead connection, and
+    # is out of step with itself where one is lost between two of its messages.
+    except (SQLAlchemyError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise StoreUnavailable(type(error).__name__) from error
+    except (asyncpg.PostgresError, OSError) as error:
         raise StoreUnavailable(type(error).__name__) from error

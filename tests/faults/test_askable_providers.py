@@ -55,7 +55,7 @@ async def test_every_unknown_outcome_is_found_out_and_nothing_is_sent_twice(
     with upstreams(ASKABLE, provider_for) as accounts:
         await add_senders(engine, shop.name, accounts)
         plan = live(
-            ordinary(240 if FULL else 60, guarantees=tuple(DeliveryGuarantee)),
+            ordinary(120 if FULL else 60, guarantees=tuple(DeliveryGuarantee)),
             senders=[each.sender for each in accounts],
         )
         providers = [each.provider for each in accounts]

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.store.engine import Autocommit, Engine, StoreUnavailable, create_engine, transaction
 from app.store.hosts import Hosts
+from app.store.notifications import listen
 
 CONNECT = Hosts.connect
 
@@ -53,6 +54,22 @@ async def test_a_connection_that_is_lost_while_it_is_set_up_is_a_database_that_i
         await use(engine)
     await engine.dispose()
     await asyncio.sleep(0)
+
+
+async def test_a_driver_that_is_out_of_step_with_itself_is_a_database_that_is_away(
+    shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def out_of_step(*_: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    engine = create_engine(shared_database_url, application="tests")
+    with pytest.raises(StoreUnavailable):
+        async with transaction(engine):
+            await out_of_step()
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", out_of_step)
+    with pytest.raises(StoreUnavailable):
+        await listen(engine, ["gateway_dispatch"], lambda _channel: None)
+    await engine.dispose()
 
 
 async def test_a_driver_that_is_used_wrongly_is_a_bug_still(shared_database_url: str) -> None:
