@@ -67,7 +67,7 @@ def _injected(outcome: Outcome) -> Iterator[tuple[str, object]]:
     asked = outcome.conducts.total()
     yield "faulty answers of providers to sends", f"{faulty} of {asked} ({faulty / max(1, asked):.0%})"
     yield "webhooks acknowledged, repeats included", outcome.webhooks["acknowledged"]
-    yield "answers to clients", ", ".join(f"{times} of {_answer(status)}" for status, times in _sorted(outcome.answers))
+    yield "answers to clients", ", ".join(f"{_answer(status)}: {times}" for status, times in _sorted(outcome.answers))
 
 
 def _ended(outcome: Outcome) -> Iterator[tuple[str, object]]:
@@ -108,7 +108,7 @@ def _by_account(counts: Counter[str] | dict[str, int]) -> str:
 
 
 def _answer(status: int) -> str:
-    return {0: "none", 502: "502 (of the proxy)"}.get(status, str(status))
+    return {0: "none", 502: "502 by the proxy"}.get(status, str(status))
 
 
 def _sorted(counts: Counter[int]) -> Iterable[tuple[int, int]]:
