@@ -30,7 +30,7 @@ from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, transaction
 from app.store.queue import OpenWork, Unresolved, lock_attempts, lock_unresolved, next_fence
-from app.store.webhooks import bound_ids
+from app.store.webhooks import bound_ids, hold_id
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -198,6 +198,16 @@ class Resolver:
                 assert_never(seen)
 
     async def _judge(
+        self, connection: Connection, work: OpenWork, question: Question, answer: SearchPage
+    ) -> ProviderMessage | Sighting:
+        seen = await self._compare(connection, work, question, answer)
+        if isinstance(seen, ProviderMessage):
+            # Another conclusion may be about to adopt it, for the same text to the same number: who waited sees that.
+            await hold_id(connection, question.assignment.provider, seen.provider_message_id)
+            seen = await self._compare(connection, work, question, answer)
+        return seen
+
+    async def _compare(
         self, connection: Connection, work: OpenWork, question: Question, answer: SearchPage
     ) -> ProviderMessage | Sighting:
         ref = question.assignment.attempt

@@ -79,6 +79,8 @@ _BOUND: Final = text(
     """
 ).bindparams(bindparam("provider_message_ids", type_=ARRAY(Text)), bindparam("message_id", type_=Uuid))
 
+_HOLD_ID: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:provider || ' ' || :provider_message_id, 0))")
+
 _ADD_ORPHANS: Final = text(
     """
     INSERT INTO orphan_reports (id, receipt_id, provider, provider_message_id, report)
@@ -174,6 +176,11 @@ async def remove_orphans(connection: Connection, ids: Sequence[UUID]) -> None:
         text("DELETE FROM orphan_reports WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(Uuid))),
         {"ids": list(ids)},
     )
+
+
+async def hold_id(connection: Connection, provider: str, provider_message_id: str) -> None:
+    """Keep everybody else who calls this from the same id until the transaction ends; waits for who has it now."""
+    await connection.execute(_HOLD_ID, {"provider": provider, "provider_message_id": provider_message_id})
 
 
 async def bound_ids(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from pydantic import HttpUrl, SecretStr
@@ -19,11 +19,12 @@ from app.services.dispatch import Dispatcher
 from app.services.records import ProviderRecords
 from app.services.resolver import Resolver
 from app.services.submitting import Submitter
+from app.store.changes import apply_changes
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.services.conftest import Accept, State
 from tests.support.counting_provider import dispatch_config
-from tests.support.fake_provider.conduct import Conduct, always, at_first
+from tests.support.fake_provider.conduct import Conduct, always, at_first, in_turn
 from tests.support.fake_provider.server import API_SECRET, FakeProvider
 from tests.support.gateway import WEBHOOK_SECRET
 
@@ -130,3 +131,21 @@ async def test_two_equal_texts_at_one_time_prove_nothing_by_their_numbers(
             await resolver.run(limit=10)
     assert [(await state(twin))["status"] for twin in twins] == ["unconfirmed", "unconfirmed"]
     assert provider.log.taken() == {str(twin): 1 for twin in twins}
+
+
+async def test_of_two_equal_texts_only_one_adopts_what_was_taken_once(
+    make: Make, provider: FakeProvider, accept: Accept, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write_slowly(*wanted: Any) -> None:
+        await asyncio.sleep(0.3)
+        await apply_changes(*wanted)
+
+    dispatcher, resolver = make(Evidence.RECIPIENT_SEARCH)
+    provider.script = in_turn(Conduct.CUT, Conduct.LOST)
+    twins = [await accept(), await accept()]
+    await send(dispatcher)
+    questions = await resolver.begin(limit=10)
+    answers = await asyncio.gather(*map(resolver.ask, questions))
+    monkeypatch.setattr("app.services.resolver.apply_changes", write_slowly)
+    await asyncio.gather(*map(resolver.conclude, questions, answers))
+    assert sorted([(await state(twin))["status"] for twin in twins]) == ["sending", "sent"]
