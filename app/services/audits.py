@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -21,9 +22,11 @@ from app.domain.auditing import (
     compare,
     span_of,
 )
+from app.domain.change import Change
 from app.domain.evidence import ProviderMessage, SearchPage, TakenBetween
 from app.domain.foreign import storable_message
 from app.domain.ledger import Ledger
+from app.domain.message import MessageState
 from app.domain.policy import LifecyclePolicy
 from app.domain.references import AttemptRef
 from app.domain.resolving import found
@@ -252,18 +255,19 @@ class Auditor:
             return
         capabilities = capabilities_of(self._adapters, provider)
         async with transaction(self._engine) as connection:
-            changes = [
-                found(
-                    work.state,
-                    work.attempt,
-                    listed[AttemptRef(message_id=work.state.id, number=work.attempt.number)],
-                    now=work.now,
-                    capabilities=capabilities,
-                    policy=self._policy,
+            changes: list[Change] = []
+            messages: dict[UUID, MessageState] = {}
+            for work in await lock_attempts(connection, [(ref.message_id, ref.number) for ref in listed]):
+                if work.attempt.phase not in UNRESOLVED:
+                    continue
+                # A doubled message has two attempts here: the second is judged as the first leaves it.
+                message = messages.get(work.state.id, work.state)
+                theirs = listed[AttemptRef(message_id=message.id, number=work.attempt.number)]
+                change = found(
+                    message, work.attempt, theirs, now=work.now, capabilities=capabilities, policy=self._policy
                 )
-                for work in await lock_attempts(connection, [(ref.message_id, ref.number) for ref in listed])
-                if work.attempt.phase in UNRESOLVED
-            ]
+                messages[message.id] = change.apply_to(message)
+                changes.append(change)
             await apply_changes(connection, changes)
 
 

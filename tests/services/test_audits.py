@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from app.domain.auditing import DifferenceKind
 from app.domain.policy import LifecyclePolicy
+from app.domain.references import AttemptRef
 from app.providers.sandbox import Evidence, records
 from app.services import audits
 from app.services.audits import AuditNotMade, Auditor
@@ -140,6 +141,23 @@ async def test_a_listed_message_resolves_what_nobody_could_tell(
         stored = await state(each)
         assert (stored["status"], stored["phases"], stored["error_code"]) == ("delivered", ["accepted"], None)
         assert stored["events"][-1] == ("provider", "delivered", True, "found")
+
+
+async def test_both_copies_of_a_doubled_message_can_be_listed(
+    auditor: Auditor, sent: list[UUID], engine: Engine, state: State, world: World
+) -> None:
+    doubled = sent[0]
+    await world.send("+15559876543", attempt=AttemptRef(message_id=doubled, number=2))
+    for statement in (
+        "UPDATE attempts SET phase = 'abandoned', provider_message_id = NULL WHERE message_id = :id",
+        "INSERT INTO attempts (message_id, no, provider, phase, fence) VALUES (:id, 2, 'sandbox', 'abandoned', 0)",
+        "UPDATE messages SET status = 'unconfirmed', attempts = 2 WHERE id = :id",
+    ):
+        await change(engine, statement, id=doubled)
+    result = (await auditor.make("sandbox", today())).result
+    assert (result.matched, result.differences) == (6, {DifferenceKind.LAG: 4, DifferenceKind.FOUND: 2})
+    stored = await state(doubled)
+    assert (stored["status"], stored["phases"]) == ("delivered", ["accepted", "accepted"])
 
 
 async def test_a_list_that_is_too_long_is_read_in_parts_that_add_up(
