@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.authentication import authenticate
 from app.api.context import context
-from app.api.paging import MAX_LIMIT, read_cursor, write_cursor
+from app.api.paging import MAX_LIMIT, invalid_cursor, read_cursor, write_cursor
 from app.api.schemas import JSON_OPTIONS
 from app.domain.auditing import MOST_LISTED, TOLERATED, DifferenceKind
 from app.domain.credentials import Scope
@@ -150,4 +150,8 @@ def _place(day: date) -> UUID:
 
 def _day(cursor: str | None, wanted: DayRange) -> date | None:
     place = read_cursor(cursor, wanted)
-    return None if place is None else date.fromordinal(place.int)
+    if place is None:
+        return None
+    if not 1 <= place.int <= date.max.toordinal():
+        raise invalid_cursor()  # whoever forges one can make its check, too
+    return date.fromordinal(place.int)

@@ -102,12 +102,12 @@ def read_cursor(cursor: str | None, wanted: Filters) -> UUID | None:
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except (binascii.Error, ValueError) as error:
-        raise _invalid() from error
+        raise invalid_cursor() from error
     if len(raw) != _ID_BYTES + _CHECK_BYTES:
-        raise _invalid()
+        raise invalid_cursor()
     last = UUID(bytes=raw[:_ID_BYTES])
     if raw[_ID_BYTES:] != _check(last, wanted):
-        raise _invalid()
+        raise invalid_cursor()
     return last
 
 
@@ -117,7 +117,8 @@ def _check(last: UUID, wanted: Filters) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:_CHECK_BYTES]
 
 
-def _invalid() -> Refusal:
+def invalid_cursor() -> Refusal:
+    """Refuse a cursor that was not written for the list."""
     detail = "This cursor belongs to another list. Keep all filters as they were, or begin without a cursor."
     return Refusal(
         ErrorCode.INVALID_CURSOR,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
 from app.api.examples import AUDITS
-from app.store.audits import claim_audit, keep_audit
+from app.api.paging import write_cursor
+from app.store.audits import DayRange, claim_audit, keep_audit
 from app.store.engine import Engine, transaction
 from tests.support.gateway import SANDBOX, api_client, basic, ops_key
 
@@ -65,6 +67,15 @@ async def test_a_cursor_fits_the_list_that_it_came_from_alone(
     first = await client.get("/v1/audits/sandbox?limit=1", headers=ops)
     cursor = first.json()["next_cursor"]
     answer = await client.get(f"/v1/audits/sandbox?limit=1&from=2026-11-01&cursor={cursor}", headers=ops)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-cursor")
+
+
+@pytest.mark.parametrize("place", [0, 2**31, 2**128 - 1])
+async def test_a_forged_cursor_that_is_no_day_is_refused(
+    client: httpx.AsyncClient, ops: dict[str, str], place: int
+) -> None:
+    cursor = write_cursor(UUID(int=place), DayRange(provider="sandbox"))
+    answer = await client.get(f"/v1/audits/sandbox?cursor={cursor}", headers=ops)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-cursor")
 
 
