@@ -85,7 +85,7 @@ CANCELED: Final[dict[str, Any]] = {
     "updated_at": "2026-11-22T19:20:01.104511Z",
     "final_at": "2026-11-22T19:20:01.104511Z",
 }
-REDRIVEN: Final[dict[str, Any]] = {**QUEUED, "attempts": 3, "updated_at": "2026-11-22T19:34:11.870406Z"}
+REDRIVEN: Final[dict[str, Any]] = {"id": QUEUED["id"], "status": "queued", "error_code": None}
 RECEIVED: Final[dict[str, Any]] = {
     **QUEUED,
     "id": "01a204b1-0a52-7f19-9c44-5b0d8f8a61ce",

@@ -18,6 +18,7 @@ from app.api.schemas import (
     EventList,
     MessagePage,
     MessageView,
+    RedrivenView,
     event_document,
     message_document,
 )
@@ -105,17 +106,18 @@ async def cancel(request: Request, caller: CallerOf, message_id: str) -> Respons
     "/{message_id}/redrive",
     operation_id="redrive_message",
     summary="Redrive a message that was set aside",
-    response_model=MessageView,
+    response_model=RedrivenView,
 )
 async def redrive(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Send a message on its way again that was set aside as `poison`, because workers died while they had it.
 
     For operators, once the cause is mended: it needs a key with the scope `admin`. Any other message, and one that is
-    stale or has been redriven already, is answered with 409.
+    stale or has been redriven already, is answered with 409. Only where the message stands is shown.
     """
     caller.require(Scope.ADMIN)
     await _audit_one(request, caller, "messages.redrive", message_id)
-    return _json(message_document(await context(request).redriving.redrive(caller, _identifier(message_id))))
+    message = await context(request).redriving.redrive(caller, _identifier(message_id))
+    return _json({"id": str(message.id), "status": message.status, "error_code": message.error_code})
 
 
 async def _found(connection: Connection, caller: Caller, message_id: str) -> StoredMessage:

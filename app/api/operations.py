@@ -117,7 +117,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         needs_key=True,
     ),
     "redrive_message": Operation(
-        answers="The message, on its way again.",
+        answers="The message is on its way again.",
         refusals=_WITH_KEY | {ErrorCode.NOT_FOUND, ErrorCode.NOT_REDRIVABLE},
         examples={"redriven": examples.REDRIVEN},
         headers=_LIMITS,

@@ -205,6 +205,14 @@ class EventView(BaseModel):
     )
 
 
+class RedrivenView(BaseModel):
+    """Where a message stands that was redriven. Its numbers and its text are for keys that may read it."""
+
+    id: UUID = Field(description="The message's.", examples=["01a204b0-76e8-7133-8069-fed851132188"])
+    status: MessageStatus = Field(description="Where it stands.", examples=[MessageStatus.QUEUED])
+    error_code: str | None = Field(description="Null, for nothing is wrong with it any more.", examples=[None])
+
+
 class MessagePage(BaseModel):
     """One page of messages, the newest first."""
 

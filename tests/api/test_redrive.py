@@ -46,8 +46,10 @@ async def test_a_message_that_was_set_aside_is_queued_again_once(
 ) -> None:
     message_id, operator = await set_aside(client, test_key, engine), await admin_key(engine, account=None)
     answer = await redrive(client, message_id, operator)
-    assert (answer.status_code, answer.json()["status"], answer.json()["error_code"]) == (200, "queued", None)
-    assert answer.json() == (await client.get(f"/v1/messages/{message_id}", headers=test_key)).json()
+    assert answer.status_code == 200
+    # The key may not read: neither the numbers nor the text are its business.
+    assert answer.json() == {"id": message_id, "status": "queued", "error_code": None}
+    assert (await client.get(f"/v1/messages/{message_id}", headers=test_key)).json()["status"] == "queued"
     events = (await client.get(f"/v1/messages/{message_id}/events", headers=test_key)).json()["data"]
     assert (events[-1]["source"], events[-1]["status"], events[-1]["reason"]) == ("api", "queued", "redriven")
     again = await redrive(client, message_id, operator)
