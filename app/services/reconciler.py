@@ -20,7 +20,7 @@ from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes
 from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
 from app.store.queue import lock_attempts
-from app.store.reconciling import Look, put_off, take_looks
+from app.store.reconciling import Look, take_looks
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -62,14 +62,13 @@ class Reconciler:
         now = time.monotonic()
         self._silent = {provider: until for provider, until in self._silent.items() if until > now}
         async with Autocommit(self._engine).connect() as connection:
-            taken = await take_looks(connection, limit=LOOKS, unless_concluded=self._lease)
-            if left_alone := [look for look in taken if look.provider in self._silent]:
-                await put_off(connection, left_alone, by=self._lease)
-        looks = [look for look in taken if look.provider not in self._silent]
+            looks = await take_looks(
+                connection, limit=LOOKS, unless_concluded=self._lease, leaving_alone=self._silent.keys()
+            )
         answered = list(zip(looks, await asyncio.gather(*map(self._ask, looks)), strict=True))
         self._note_silence(answered)
         await self._conclude(answered)
-        return len(taken)
+        return len(looks)
 
     def _note_silence(self, answered: Sequence[Answered]) -> None:
         """Leave a provider alone for a while that answered nothing at all, so that it does not hold up the others."""

@@ -6,21 +6,30 @@ what a provider shows does no harm when it is asked twice, so it needs no lease 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import ARRAY, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Text, bindparam, text
 
 from app.domain.references import AttemptRef
 from app.store.engine import Connection
 
+_ASKED_BY: Final = """
+    SELECT no, provider, provider_message_id FROM attempts WHERE message_id = {message_id}
+    ORDER BY provider_message_id IS NULL, no DESC LIMIT 1
+"""
+
+# Attempts are looked at before the limit only while somebody is left alone.
 _TAKE: Final = text(
-    """
+    f"""
     WITH due AS MATERIALIZED (
-        SELECT message_id FROM dispatch_queue
-        WHERE work = 'reconcile' AND leased_until IS NULL AND due_at <= now()
+        SELECT message_id FROM dispatch_queue AS q
+        WHERE work = 'reconcile' AND leased_until IS NULL AND due_at <= now() AND (
+            cardinality(:leaving_alone) = 0
+            OR (SELECT provider FROM ({_ASKED_BY.format(message_id="q.message_id")}) AS a) <> ALL(:leaving_alone)
+        )
         ORDER BY due_at, message_id LIMIT :limit FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE dispatch_queue AS q SET tries = q.tries + 1, due_at = now() + cast(:unless_concluded AS interval)
@@ -30,22 +39,9 @@ _TAKE: Final = text(
     SELECT taken.message_id, taken.tries, a.no, a.provider, a.provider_message_id
     FROM taken
     JOIN messages AS m ON m.id = taken.message_id
-    JOIN LATERAL (
-        SELECT no, provider, provider_message_id FROM attempts WHERE message_id = m.id
-        ORDER BY provider_message_id IS NULL, no DESC LIMIT 1
-    ) AS a ON true
-    """
-)
-
-_PUT_OFF: Final = text(
-    """
-    UPDATE dispatch_queue SET tries = tries - 1, due_at = now() + cast(:by AS interval)
-    WHERE message_id IN (
-        SELECT message_id FROM dispatch_queue
-        WHERE message_id = ANY(:message_ids) AND work = 'reconcile' FOR UPDATE SKIP LOCKED
-    )
-    """
-).bindparams(bindparam("message_ids", type_=ARRAY(Uuid)))
+    JOIN LATERAL ({_ASKED_BY.format(message_id="m.id")}) AS a ON true
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("leaving_alone", type_=ARRAY(Text)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +57,15 @@ class Look:
     """How many looks there were, this one included."""
 
 
-async def take_looks(connection: Connection, *, limit: int, unless_concluded: timedelta) -> list[Look]:
-    """Take what is due, the longest due first; it is due again after `unless_concluded` if nothing comes of it."""
-    rows = (await connection.execute(_TAKE, {"limit": limit, "unless_concluded": unless_concluded})).all()
+async def take_looks(
+    connection: Connection, *, limit: int, unless_concluded: timedelta, leaving_alone: Collection[str] = ()
+) -> list[Look]:
+    """Take what is due, the longest due first; it is due again after `unless_concluded` if nothing comes of it.
+
+    What is asked of the providers left alone stays due.
+    """
+    wanted = {"limit": limit, "unless_concluded": unless_concluded, "leaving_alone": sorted(leaving_alone)}
+    rows = (await connection.execute(_TAKE, wanted)).all()
     return [
         Look(
             attempt=AttemptRef(message_id=row.message_id, number=row.no),
@@ -73,8 +75,3 @@ async def take_looks(connection: Connection, *, limit: int, unless_concluded: ti
         )
         for row in rows
     ]
-
-
-async def put_off(connection: Connection, looks: Sequence[Look], *, by: timedelta) -> None:
-    """Give back looks that were taken and not made; they do not count, and are due again later."""
-    await connection.execute(_PUT_OFF, {"message_ids": [look.attempt.message_id for look in looks], "by": by})

@@ -75,6 +75,11 @@ async def queued(engine: Engine) -> int:
         return await connection.scalar(text("SELECT count(*) FROM dispatch_queue")) or 0
 
 
+async def change(engine: Engine, statement: str, **values: Any) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text(statement), values)
+
+
 async def bill(engine: Engine, message_id: UUID) -> tuple[Any, ...]:
     async with engine.connect() as connection:
         return tuple((await connection.execute(text(BILL), {"id": message_id})).one())
@@ -130,12 +135,19 @@ async def test_a_provider_that_does_not_answer_is_left_alone_for_a_while_and_hol
     both = pair(engine, transport, {"sandbox": world.adapter}, looks=2)
     ids = [await accept() for _ in range(LOOKS + 2)]
     await both.send()
+    await change(engine, "UPDATE attempts SET provider = 'other' WHERE message_id = :id", id=ids[-1])
     locked_out = Adapter(world.adapter.config.model_copy(update={"api_key": "wrong"}))
-    waiting = pair(engine, transport, {"sandbox": locked_out}, looks=2)
-    assert [await waiting.reconciler.run() for _ in range(3)] == [LOOKS, LOOKS, 2]
+    waiting = pair(engine, transport, {"sandbox": locked_out, "other": world.adapter}, looks=1_000)
+    await change(
+        engine, "UPDATE dispatch_queue SET due_at = now() + interval '1 hour' WHERE message_id = :id", id=ids[-1]
+    )
+    assert [await waiting.reconciler.run() for _ in range(2)] == [LOOKS, 0]
+    await change(engine, "UPDATE dispatch_queue SET due_at = now() WHERE message_id = :id", id=ids[-1])
+    assert await waiting.reconciler.run() == 1
     stored = [await state(each) for each in ids]
-    assert sorted(each["queue"][0]["tries"] for each in stored) == [0, 0, *[1] * LOOKS]
-    assert {each["events"][-1][-1] for each in stored} == {None, "no-answer"}
+    assert sorted(each["queue"][0]["tries"] for each in stored[:-1]) == [0, *[1] * LOOKS]
+    assert {each["events"][-1][-1] for each in stored[:-1]} == {None, "no-answer"}
+    assert stored[-1]["events"][-1][-1] == "fetched"
 
 
 async def test_what_cannot_be_asked_any_more_is_left_as_it_is(
