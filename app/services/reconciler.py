@@ -71,13 +71,17 @@ class Reconciler:
         return len(looks)
 
     def _note_silence(self, answered: Sequence[Answered]) -> None:
-        """Leave a provider alone for a while that answered nothing at all, so that it does not hold up the others."""
+        """Leave a provider alone for a while that was asked and told nothing, so that it holds up nobody else."""
         until = time.monotonic() + self._lease.total_seconds()
+        asked = {look.provider for look, _ in answered if self._can_be_asked(look)}
         told = {look.provider for look, answer in answered if not isinstance(answer, NoAnswer)}
-        self._silent |= dict.fromkeys({look.provider for look, _ in answered} - told, until)
+        self._silent |= dict.fromkeys(asked - told, until)
+
+    def _can_be_asked(self, look: Look) -> bool:
+        return look.provider_message_id is not None and capabilities_of(self._adapters, look.provider).fetch
 
     async def _ask(self, look: Look) -> FetchAnswer:
-        if look.provider_message_id is None or not capabilities_of(self._adapters, look.provider).fetch:
+        if look.provider_message_id is None or not self._can_be_asked(look):
             return NoAnswer(reason="cannot be asked")
         answer = await self._records.fetch(look.provider, look.provider_message_id)
         return storable_message(answer) if isinstance(answer, ProviderMessage) else answer

@@ -160,3 +160,21 @@ async def test_what_cannot_be_asked_any_more_is_left_as_it_is(
     stored = await state(message_id)
     assert (stored["status"], stored["queue"]) == ("sent", [])
     assert stored["events"][-1] == ("worker", "sent", False, "no-answer")
+
+
+async def test_a_look_that_cannot_be_made_silences_nobody(
+    engine: Engine, transport: Transport, accept: Accept, state: State, world: World
+) -> None:
+    both = pair(engine, transport, {"sandbox": world.adapter}, looks=1_000)
+    nameless, named = await accept(), await accept()
+    await both.send()
+    await change(engine, "UPDATE attempts SET provider_message_id = NULL WHERE message_id = :id", id=nameless)
+    await change(
+        engine, "UPDATE dispatch_queue SET due_at = now() + interval '1 hour' WHERE message_id = :id", id=named
+    )
+    assert await both.reconciler.run() == 1
+    await change(
+        engine, "UPDATE dispatch_queue SET due_at = now() + interval '1 hour' * (message_id = :id)::int", id=nameless
+    )
+    assert await both.reconciler.run() == 1
+    assert (await state(named))["events"][-1][-1] == "fetched"
