@@ -32,18 +32,22 @@ def audit(
     ] = None,
 ) -> None:
     """Compare a provider's list of a day's messages with ours; exit code 1 where more differs than late statuses."""
-    made = asyncio.run(_make(provider, _day(day)))
-    print_table(
-        ("provider", "day", "side", "messages", "segments", "prices"),
-        [row for each in made for row in _rows(each)],
-    )
+    made, failures = asyncio.run(_make(provider, _day(day)))
+    if made:
+        print_table(
+            ("provider", "day", "side", "messages", "segments", "prices"),
+            [row for each in made for row in _rows(each)],
+        )
     for each in made:
         _explain(each)
+    if failures:
+        raise AdministrationError(" ".join(failures))
     if not all(each.result.agrees for each in made):
         raise typer.Exit(1)
 
 
-async def _make(provider: str | None, day: date) -> list[Audit]:
+async def _make(provider: str | None, day: date) -> tuple[list[Audit], list[str]]:
+    """Make what can be made, and say why the rest cannot."""
     settings = load_settings()
     telemetry.configure(json=settings.log_json, level="WARNING", component="audit")
     context = build_worker(settings)
@@ -51,9 +55,13 @@ async def _make(provider: str | None, day: date) -> list[Audit]:
         providers = [provider] if provider else context.auditor.providers
         if not providers:
             raise AdministrationError("No provider account offers a list of its messages.")
-        return [await context.auditor.make(name, day) for name in providers]
-    except AuditNotMade as error:
-        raise AdministrationError(*error.args) from error
+        made, failures = [], []
+        for name in providers:
+            try:
+                made.append(await context.auditor.make(name, day))
+            except AuditNotMade as error:
+                failures.append(str(error))
+        return made, failures
     finally:
         await context.transport.aclose()
         await context.engine.dispose()

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import islice
+from itertools import islice, product
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from app.store.audits import (
     attempts_named,
     claim_audit,
     database_now,
+    first_audited,
     keep_audit,
     renew_audit,
 )
@@ -52,6 +53,9 @@ RESULT: Final = TypeAdapter(AuditResult)
 
 _LOOK_SECONDS: Final = 600.0
 """How often a worker looks whether an audit is due."""
+
+_DAYS_BACK: Final = 7
+"""A day whose audit could not be made for so long, because a provider or all workers were away, is given up."""
 
 _CLAIM: Final = timedelta(minutes=30)
 """After this an audit of which nothing was heard is another worker's, and one that failed is made again."""
@@ -141,11 +145,18 @@ class Auditor:
             await self.make_due()
 
     async def make_due(self) -> list[Audit]:
-        """Make yesterday's audits, once the lag has passed, as far as nobody else has made or begun them."""
+        """Make the audits of the last days, once the lag has passed, that nobody else has made or begun.
+
+        Days before a provider's first audit are left alone: it need not have been ours to ask then.
+        """
         async with transaction(self._engine) as connection:
-            day = (await database_now(connection) - self._lag).date() - timedelta(days=1)
+            yesterday = (await database_now(connection) - self._lag).date() - timedelta(days=1)
+            first = {provider: await first_audited(connection, provider) for provider in self.providers}
         made = []
-        for provider in self.providers:
+        for provider, back in product(first, reversed(range(_DAYS_BACK))):
+            day = yesterday - timedelta(days=back)
+            if day < (first[provider] or yesterday):
+                continue
             async with transaction(self._engine) as connection:
                 is_ours = await claim_audit(connection, provider, day, claim=_CLAIM)
             if is_ours and (audit := await self._try(provider, day)) is not None:

@@ -70,6 +70,7 @@ _CLAIM: Final = text(
     RETURNING true
     """
 )
+_FIRST: Final = text("SELECT min(day) FROM provider_audits WHERE provider = :provider")
 _RENEW: Final = text(
     """
     UPDATE provider_audits SET claimed_until = now() + cast(:claim AS interval)
@@ -155,6 +156,12 @@ async def database_now(connection: Connection) -> datetime:
 async def claim_audit(connection: Connection, provider: str, day: date, *, claim: timedelta) -> bool:
     """Take an audit that nobody has made, nor is making; tell whether it was to be had."""
     return bool(await connection.scalar(_CLAIM, {"provider": provider, "day": day, "claim": claim}))
+
+
+async def first_audited(connection: Connection, provider: str) -> date | None:
+    """Tell the earliest day whose audit was ever made or begun; None before the first."""
+    first: date | None = await connection.scalar(_FIRST, {"provider": provider})
+    return first
 
 
 async def renew_audit(connection: Connection, provider: str, day: date, *, claim: timedelta) -> None:

@@ -58,6 +58,18 @@ async def test_a_stranger_in_the_providers_list_is_shown_and_ends_with_exit_code
     assert any(line.startswith("unknown-to-us sbx_") and line.endswith("delivered") for line in lines)
 
 
+async def test_a_provider_that_cannot_be_compared_hides_nothing_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {"adapter": "sandbox", "url": world.url, "api_key": "x", "records": "true"}
+    wrong |= {"api_secret": "x" * 32, "webhook_secret": "x" * 32}
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"GATEWAY_PROVIDERS__WRONG__{name.upper()}", value)
+    ended = await gateway("audit", "--date", datetime.now(UTC).date().isoformat())
+    assert "sandbox: 0 matched, no difference." in ended.output
+    assert "wrong did not list its messages" in str(ended.exception)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

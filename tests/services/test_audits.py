@@ -185,6 +185,16 @@ async def test_of_all_workers_one_makes_a_due_audit_and_nobody_makes_it_again(
     assert (kept.day, kept.result["matched"]) == (today(), len(sent))
 
 
+async def test_days_that_were_missed_are_audited_later_but_none_before_the_first(
+    auditor: Auditor, sent: list[UUID], engine: Engine
+) -> None:
+    assert sent
+    async with transaction(engine) as connection:
+        assert await claim_audit(connection, "sandbox", today() - timedelta(days=3), claim=timedelta(minutes=1))
+    made = [audit.day for audit in await auditor.make_due()]
+    assert made == [today() - timedelta(days=2), today() - timedelta(days=1), today()]
+
+
 async def test_an_audit_whose_worker_died_is_made_by_another_one_after_its_claim(
     auditor: Auditor, sent: list[UUID], engine: Engine
 ) -> None:
