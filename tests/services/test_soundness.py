@@ -120,7 +120,8 @@ async def test_what_is_wrong_is_logged_once(
     async with engine.connect() as connection:
         for _ in range(3):
             await soundness.judge(connection)
-    assert capsys.readouterr().out.count(AHEAD_BY_FAR) == 1
+    # A command that ran in this process before may have sent the log to the other stream.
+    assert "".join(capsys.readouterr()).count(AHEAD_BY_FAR) == 1
 
 
 async def test_a_worker_claims_nothing_until_its_clock_is_right(
