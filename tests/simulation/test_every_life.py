@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -235,4 +235,6 @@ class EveryLife(RuleBasedStateMachine):
 
 
 TestEveryLife = EveryLife.TestCase
-TestEveryLife.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestEveryLife.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
