@@ -33,7 +33,7 @@ _DECIDED: Final = """
 
 # One statement, so that a status can never be written without its event, nor either without its attempt.
 _WRITTEN: Final = """
-message AS (
+applied AS (
     UPDATE messages AS m SET
         status = c.status,
         event_sequence = c.sequence,
@@ -48,10 +48,7 @@ message AS (
         final_at = CASE WHEN c.final THEN coalesce(m.final_at, now()) END
     FROM change AS c
     WHERE m.id = c.message_id AND m.status = c.expected_status AND m.event_sequence = c.expected_sequence
-        AND m.id BETWEEN $2 AND $3
-    RETURNING m.id
-), applied AS (
-    SELECT c.* FROM change AS c JOIN message ON message.id = c.message_id
+    RETURNING c.*
 ), event AS (
     INSERT INTO status_events (message_id, sequence, source, previous, status, applied, reason, attempt, error_code,
                                provider_status, provider_code, reported_at)
@@ -85,17 +82,16 @@ message AS (
 )
 """
 
-_APPLY: Final = f"WITH change AS ({_DECIDED}), {_WRITTEN} SELECT count(*) FROM message"  # noqa: S608 - constants of this module
+_APPLY: Final = f"WITH change AS ({_DECIDED}), {_WRITTEN} SELECT count(*) FROM applied"  # noqa: S608 - constants of this module
 
 # Nobody has locked the messages, so it is done here, in the order in which everybody does who locks several.
 _APPLY_TO_UNTOUCHED: Final = f"""
-WITH decided AS ({_DECIDED}), change AS (
-    SELECT d.* FROM decided AS d
-    JOIN messages AS m ON m.id = d.message_id AND m.id BETWEEN $2 AND $3
-    WHERE m.status = d.expected_status AND m.event_sequence = d.expected_sequence
-    ORDER BY m.id FOR UPDATE OF m
+WITH locked AS MATERIALIZED (
+    SELECT id FROM messages WHERE id = ANY($2::uuid[]) ORDER BY id FOR UPDATE
+), change AS (
+    SELECT decided.* FROM ({_DECIDED}) AS decided WHERE (SELECT count(*) FROM locked) > 0
 ), {_WRITTEN}
-SELECT message_id FROM decided WHERE message_id NOT IN (SELECT id FROM message)
+SELECT message_id FROM change WHERE message_id NOT IN (SELECT message_id FROM applied)
 """  # noqa: S608 - constants of this module
 
 _TAKE_UP_AGAIN: Final = text(
@@ -118,7 +114,7 @@ async def apply_changes(connection: Connection, changes: Sequence[Change]) -> No
     rolls back, if any message is not as the decision saw it.
     """
     for batch in _rounds(changes):
-        written = (await connection.exec_driver_sql(_APPLY, _parameters(batch))).scalar_one()
+        written = (await connection.exec_driver_sql(_APPLY, (_document(batch),))).scalar_one()
         if written != len(batch):
             raise ConcurrentChange
         await _take_up_again(connection, batch)
@@ -138,15 +134,14 @@ async def apply_to_untouched(connection: Connection, changes: Sequence[Change]) 
     One statement, and at most one change of a message. Whatever happens to a message has an event, so one that
     stands at the same event is the same in all that decisions are made from.
     """
-    return set((await connection.exec_driver_sql(_APPLY_TO_UNTOUCHED, _parameters(changes))).scalars())
+    parameters = (_document(changes), [change.message_id for change in changes])
+    return set((await connection.exec_driver_sql(_APPLY_TO_UNTOUCHED, parameters)).scalars())
 
 
-def _parameters(changes: Sequence[Change]) -> tuple[str, UUID, UUID]:
-    ids = [change.message_id for change in changes]
+def _document(changes: Sequence[Change]) -> str:
     # One document of all rows takes half the time of an array for each column, on both sides.
     # `default`: the driver has a UUID of its own, which orjson does not know, and a price is exact.
-    document = orjson.dumps([_row(change) for change in changes], default=str).decode()
-    return document, min(ids), max(ids)
+    return orjson.dumps([_row(change) for change in changes], default=str).decode()
 
 
 def _rounds(changes: Iterable[Change]) -> list[list[Change]]:
