@@ -125,3 +125,16 @@ async def test_of_two_copies_the_one_that_is_known_is_looked_up(
     async with engine.begin() as connection:
         [look] = await take_looks(connection, limit=10, unless_concluded=timedelta(0))
     assert (look.attempt.number, look.provider_message_id) == (1, f"p-{message_id}")
+
+
+async def test_new_messages_fill_half_of_their_pages_so_that_what_is_done_to_them_touches_no_index(
+    engine: Engine,
+) -> None:
+    async with engine.connect() as connection:
+        options = await connection.scalars(
+            text(
+                "SELECT reloptions FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid "
+                "WHERE inhparent = 'messages'::regclass"
+            )
+        )
+        assert all(each == ["fillfactor=50"] for each in options)
