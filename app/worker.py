@@ -96,28 +96,26 @@ class Worker:
         _log.info("worker stopped")
 
     async def _work(self) -> None:
-        loops = (
-            self._context.liveness.hold,
-            self._listen,
-            self._settle_forever,
-            self._read_receipts,
-            self._watch,
-            self._resolve,
-            self._context.reconciler.work,
-            self._context.auditor.work,
-            self._keep_house,
-        )
-        try:
-            async with asyncio.TaskGroup() as group:
-                background = [group.create_task(self._keep(loop)) for loop in loops]
-                await self._spread_out()
-                await self._keep(self._wait_until_sound)
-                await self._keep(self._dispatch)
-                for task in background:
-                    task.cancel()
-        finally:
-            if not self._cut_short:
-                await self._drain()
+        """Work, then drain; the lock is held until then, or others would take over what is still being sent."""
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(self._keep(self._context.liveness.hold))
+            try:
+                await self._work_until_stopped()
+            finally:
+                if not self._cut_short:
+                    await self._drain()
+                holding.cancel()
+
+    async def _work_until_stopped(self) -> None:
+        own = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._resolve, self._keep_house)
+        loops = (*own, self._context.reconciler.work, self._context.auditor.work)
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(self._keep(loop)) for loop in loops]
+            await self._spread_out()
+            await self._keep(self._wait_until_sound)
+            await self._keep(self._dispatch)
+            for task in background:
+                task.cancel()
 
     async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run one loop, and again after each loss of the database."""

@@ -15,6 +15,8 @@ from app.store.engine import Engine
 from tests.conftest import FULL
 from tests.support.balancer import Balancer
 from tests.support.batches import Planned, ordinary, shortfalls
+from tests.support.fake_provider.server import FakeProvider
+from tests.support.fake_run import settled_with
 from tests.support.gateway import Tenant
 from tests.support.invariants import violations
 from tests.support.load import Load
@@ -46,9 +48,9 @@ class Restarts:
             fleet.start("api")
             await asyncio.to_thread(fleet.wait_until_ready)
 
-    async def of_workers(self, fleet: Fleet, directory: Path) -> None:
+    async def of_workers(self, fleet: Fleet, directory: Path, *, times: int = WORKER_RESTARTS) -> None:
         """Restart the workers in turn, each when the one before works again."""
-        for number in range(WORKER_RESTARTS):
+        for number in range(times):
             name = f"worker-{1 + number % 2}"
             await self._stop(fleet, name)
             started = starts(directory, name)
@@ -115,4 +117,27 @@ async def test_rolling_restarts_under_load_refuse_nothing_lose_nothing_and_send_
     assert violations(run) == []
     assert shortfalls(run, batch) == []
     assert [message.id for message in run.messages if message.was(EventReason.WORKER_LOST)] == []
+    assert complaints == []
+
+
+async def test_a_slow_provider_s_answers_are_awaited_in_a_restart_and_nobody_takes_over_what_is_still_being_sent(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    batch, restarts = ordinary(40), Restarts()
+    with (
+        FakeProvider(latency_seconds=(1.5, 2.5)) as provider,
+        Fleet(own_database_url, tmp_path, **PACE, **provider.settings) as fleet,
+    ):
+        fleet.start("api", "worker-1", "worker-2")
+        await asyncio.to_thread(fleet.wait_until_ready)
+        load = Load(api_url=fleet.api_url, credentials=shop.test)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.send(batch, over_seconds=2))
+            group.create_task(restarts.of_workers(fleet, tmp_path, times=2))
+        run = await settled_with(engine, fleet, load, provider)
+        complaints = fleet.complaints()
+    assert restarts.codes == [0, 0]
+    assert violations(run) == []
+    assert [message.id for message in run.messages if message.was(EventReason.WORKER_LOST)] == []
+    assert {message.attempts for message in run.messages} == {1}
     assert complaints == []

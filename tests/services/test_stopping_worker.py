@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.bootstrap import WorkerContext, build_worker
 from app.services.dispatch import Result
 from app.services.submitting import Assignment
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
+from app.store.workers import suspects
 from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.support.counting_provider import TAKEN
@@ -76,6 +78,36 @@ async def test_what_waits_for_a_place_is_given_back_and_what_was_begun_under_the
         ("queued", "not_sent"),
         ("sent", "accepted"),
     ]
+
+
+async def test_a_worker_that_still_waits_for_an_answer_after_the_stop_is_not_taken_for_dead(
+    accept: Accept, state: State, shared_database_url: str, engine: Engine
+) -> None:
+    message_id = await accept()
+    answer = asyncio.Event()
+
+    async def answer_in_the_end(request: bytes, writer: asyncio.StreamWriter) -> None:
+        await answer.wait()
+        await written(TAKEN)(request, writer)
+
+    async with serve(answer_in_the_end) as provider:
+        worker, context = worker_of(shared_database_url, sandbox_url=provider.url)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: provider.requests and context.liveness.worker is not None)
+        number = context.liveness.worker
+        async with engine.begin() as connection:
+            # The claim may have come before the lock.
+            claim = text("UPDATE dispatch_queue SET worker = :worker WHERE message_id = :id")
+            await connection.execute(claim, {"worker": number, "id": message_id})
+        worker.stop()
+        for _ in range(10):
+            await asyncio.sleep(0.03)
+            async with engine.connect() as connection:
+                assert number not in await suspects(connection)
+        answer.set()
+        async with asyncio.timeout(5):
+            await running
+    assert (await state(message_id))["status"] == "sent"
 
 
 async def test_a_batch_that_is_being_settled_at_the_stop_is_settled_once(
