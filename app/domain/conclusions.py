@@ -89,9 +89,6 @@ class NotSent:
     outcome: Deferred
     tries: int
     crashes: int
-    pause: timedelta = timedelta(0)
-    """The least wait before another try that the provider account's retry budget allows."""
-
     reason: EventReason = EventReason.RETRY
     """What is told of the retry."""
 
@@ -115,7 +112,6 @@ def not_sent(
         now=now,
         jitter=jitter,
         policy=policy.retry,
-        pause=known.pause,
     )
     match step:
         case RetryAt():

@@ -87,13 +87,11 @@ def settle(
     policy: LifecyclePolicy,
     capabilities: Capabilities = NOTHING_OFFERED,
     crashes: int = 0,
-    pause: timedelta = timedelta(0),
 ) -> Change:
     """Draw the conclusion from one send's outcome.
 
     With another fence than the attempt's, a rescue has been here: the outcome is evidence about its
-    own attempt, but decides no retry. `tries` and `crashes` are those before this attempt; `pause` is the
-    least wait before a retry that the provider account's budget allows.
+    own attempt, but decides no retry. `tries` and `crashes` are those before this attempt.
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
@@ -107,7 +105,7 @@ def settle(
         case Deferred() if fenced or message.status is not MessageStatus.SENDING:
             return _deferred_late(message, attempt, outcome, now=now)
         case Deferred():
-            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes, pause=pause)
+            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes)
             return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
         case Rejected(failure=failure) | Unknown(failure=failure):
             return _not_known(

@@ -5,6 +5,7 @@ A mutable counter of one worker; time is an argument, in seconds of a monotonic 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +18,7 @@ class RetryBudget:
     """Retries of one provider account, kept to a share of its first sends of the last minute.
 
     A retry beyond the share is not refused but waits its turn: each takes the next free place in a row whose
-    places come at the rate that is allowed.
+    places come at the rate that is allowed. Only what cannot wait so long goes out of turn.
     """
 
     share: float = 0.2
@@ -42,11 +43,17 @@ class RetryBudget:
         self._total += count
         self._forget(second)
 
-    def reserve(self, *, now: float) -> float:
-        """Take the next place for a retry and give how many seconds it is away."""
+    def reserve(self, *, now: float, within: float = math.inf, jitter: float = 0.0) -> float:
+        """Take the next place for a retry and give how many seconds it is away.
+
+        Where that is not `within` so many seconds, none is taken, and the retry is spread over them by `jitter`,
+        which is random in [0, 1): it would come too late for its message, and nobody else is to wait for it.
+        """
         self._forget(int(now))
         rate = max(self.floor_per_second, self.share * self._total / _WINDOW_SECONDS)
         place = max(self._next_place, now)
+        if place - now > within:
+            return within * jitter
         self._next_place = place + 1 / rate
         return place - now
 

@@ -56,11 +56,10 @@ def next_step(
     now: datetime,
     jitter: float,
     policy: RetryPolicy,
-    pause: timedelta = timedelta(0),
 ) -> RetryAt | GiveUp:
     """Decide after a deferred send; `tries` counts earlier ones, `attempts` all that were started.
 
-    `jitter` is random in [0, 1), and `pause` the least wait, whatever else is said.
+    `jitter` is random in [0, 1).
 
     A throttled send (429) costs no try: the provider said that it was not looked at; it waits longer
     from attempt to attempt instead, and fails after `max_attempts`. A wait beyond the message's
@@ -72,7 +71,7 @@ def next_step(
     used = tries if error is DeliveryError.RATE_LIMITED else tries + 1
     if used >= policy.max_tries or attempts >= policy.max_attempts:
         return GiveUp(status=MessageStatus.FAILED, error=error)
-    due_at = now + max(timedelta(seconds=_wait(deferred, used, attempts, jitter, policy)), pause)
+    due_at = now + timedelta(seconds=_wait(deferred, used, attempts, jitter, policy))
     if due_at >= expires_at:
         return GiveUp(status=MessageStatus.EXPIRED, error=DeliveryError.EXPIRED)
     return RetryAt(due_at=due_at, tries=used)

@@ -6,11 +6,12 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from app.domain.change import Change, Work
+from app.domain.change import Change, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import settle
 from app.domain.provider import Accepted, Deferred, SendOutcome, SendRequest
@@ -25,6 +26,9 @@ from app.store.queue import OpenWork, lock_attempts
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+_WAITS_FOR_ITS_TURN: Final = 0.9
+"""The part of what is left of a message's validity that a retry may wait for its turn: the rest is for sending it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -124,7 +128,7 @@ class Dispatcher:
 
     def _decide(self, work: OpenWork, result: Result, *, now: datetime) -> Change:
         """Draw the conclusion; `now` is the database's time, as it says or as it is reckoned from what it said."""
-        return settle(
+        change = settle(
             work.state,
             work.attempt,
             result.outcome,
@@ -135,8 +139,8 @@ class Dispatcher:
             capabilities=capabilities_of(self._adapters, work.attempt.provider),
             policy=self._config.policy,
             crashes=work.crashes,
-            pause=self._pause(result),
         )
+        return self._in_turn(change, result, left=work.state.expires_at - now, now=now)
 
     async def _settle_alone(self, result: Result) -> None:
         try:
@@ -146,14 +150,21 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
             _log.exception("result not settled", message_id=str(result.assignment.attempt.message_id))
 
-    def _pause(self, result: Result) -> timedelta:
-        """Give the least wait before another try; throttling has its own, so that it does not use up the budget."""
-        match result.outcome:
-            case Deferred(failure=failure) if failure.error is not DeliveryError.RATE_LIMITED:
-                seconds = self._budgets[result.assignment.provider].reserve(now=time.monotonic())
-                return timedelta(seconds=seconds)
+    def _in_turn(self, change: Change, result: Result, *, left: timedelta, now: datetime) -> Change:
+        """Let another try wait for its turn; throttling has waits of its own and does not use up the budget."""
+        match result.outcome, change.queue:
+            case Deferred(failure=failure), Requeue(work=Work.SEND | Work.SEND_ALONE) as again:
+                if failure.error is DeliveryError.RATE_LIMITED:
+                    return change
+                wait = self._budgets[result.assignment.provider].reserve(
+                    now=time.monotonic(),
+                    within=_WAITS_FOR_ITS_TURN * left.total_seconds(),
+                    jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+                )
+                due_at = max(again.due_at, now + timedelta(seconds=wait))
+                return replace(change, queue=replace(again, due_at=due_at))
             case _:
-                return timedelta(0)
+                return change
 
     def _assignment(self, claimed: Claimed) -> Assignment:
         due = claimed.due

@@ -31,6 +31,14 @@ def test_first_sends_count_for_a_minute() -> None:
     assert round(waits[-1], 3) == 1.0
 
 
+def test_a_retry_whose_place_would_come_too_late_goes_out_of_turn_and_takes_no_place() -> None:
+    budget = RetryBudget()
+    for _ in range(20):
+        budget.reserve(now=100.0)
+    assert [budget.reserve(now=100.0, within=1.0, jitter=jitter) for jitter in (0.0, 0.25, 0.9)] == [0.0, 0.25, 0.9]
+    assert round(budget.reserve(now=100.0), 3) == 2.0
+
+
 def test_places_that_were_not_taken_are_not_saved_up() -> None:
     budget = RetryBudget()
     budget.reserve(now=100.0)
