@@ -98,7 +98,7 @@ def test_the_readme_explains_every_kind_of_difference() -> None:
 
 def test_the_readme_draws_legal_steps_alone() -> None:
     steps = status_diagram(README)
-    assert len(steps) == 14
+    assert len(steps) == 16
     assert [step for step in steps if not is_legal_step(MessageStatus(step[0]), MessageStatus(step[1]))] == []
 
 

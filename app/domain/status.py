@@ -36,7 +36,7 @@ class MessageStatus(StrEnum):
     """Not sent within its validity."""
 
     FAILED = "failed"
-    """Refused for good, by the provider or by us. Final unless a report contradicts it."""
+    """Refused for good, by the provider or by us. Final unless a report contradicts it, or poison is redriven."""
 
     UNDELIVERED = "undelivered"
     """The carrier could not deliver it."""
