@@ -23,7 +23,7 @@ from app.services.submitting import Assignment
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
 from app.store import acceptance, intake
-from app.store.engine import StoreUnavailable, transaction
+from app.store.engine import StoreRefused, StoreUnavailable, transaction
 from app.store.notifications import listen
 
 _log = telemetry.get_logger(__name__)
@@ -123,7 +123,8 @@ class Worker:
             try:
                 await loop()
             except StoreUnavailable as error:
-                self._context.liveness.lost_database()
+                if not isinstance(error, StoreRefused):
+                    self._context.liveness.lost_database()
                 _log.warning("database unavailable", loop=loop.__name__, reason=str(error))
                 await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - spreads reconnects
             else:

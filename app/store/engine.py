@@ -23,26 +23,19 @@ Engine = AsyncEngine
 _LOST_DATABASE: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
 """SQLSTATEs of a demoted, stopping or starting server; drivers keep such connections as if healthy."""
 
-_REFUSED_FOR_NOW: Final = frozenset(
-    {
-        "08000",
-        "08003",
-        "08006",
-        "40001",
-        "40P01",
-        "53100",
-        "53200",
-        "53300",
-        "55P03",
-        "57014",
-        *_LOST_DATABASE,
-    }
-)
-"""SQLSTATEs after which the same work may well succeed a moment later."""
+_REFUSED_FOR_NOW: Final = frozenset({"40001", "40P01", "53100", "53200", "53300", "55P03", "57014"})
+"""SQLSTATEs after which the same work may well succeed a moment later, on a server that is as it was."""
+
+_AWAY: Final = frozenset({"08000", "08003", "08006", *_LOST_DATABASE})
+"""SQLSTATEs of a connection that is gone, or that will not be of use again."""
 
 
 class StoreUnavailable(Exception):
     """Postgres cannot answer right now; nothing is known to be wrong with the request."""
+
+
+class StoreRefused(StoreUnavailable):
+    """Postgres refused this piece of work for now: a conflict, a limit of time or space. It is not away."""
 
 
 class CommitUnconfirmed(StoreUnavailable):
@@ -148,15 +141,17 @@ def _told_apart() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
+        if error.connection_invalidated or _sqlstate(error) in _AWAY:
             raise StoreUnavailable(_sqlstate(error) or type(error.orig).__name__) from error
+        if _sqlstate(error) in _REFUSED_FOR_NOW or _lacks_partition(error):
+            raise StoreRefused(_sqlstate(error)) from error
         raise
     except asyncpg.InternalClientError as error:
         # The driver is out of step with itself, as it is where a connection is lost between two of its messages.
         raise StoreUnavailable(type(error).__name__) from error
     except (asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         # As the driver raised it: so it comes where a connection is lost while it is being set up.
-        if "connection is closed" in str(error) or getattr(error, "sqlstate", None) in _REFUSED_FOR_NOW:
+        if "connection is closed" in str(error) or getattr(error, "sqlstate", None) in _REFUSED_FOR_NOW | _AWAY:
             raise StoreUnavailable(type(error).__name__) from error
         raise
     except (TimeoutError, PoolTimeout) as error:
