@@ -84,7 +84,8 @@ async def test_a_call_ends_at_its_deadline_whether_the_provider_hangs_or_drips(
 ) -> None:
     with (
         FakeProvider(in_turn(Conduct.HANG, Conduct.DRIP, Conduct.PROPER), habits=LATE) as provider,
-        Fleet(own_database_url, tmp_path, **provider.settings) as fleet,
+        # A place for each, for what is measured from the claim on would hold a wait for a place as well.
+        Fleet(own_database_url, tmp_path, GATEWAY_DISPATCH__CONCURRENCY="150", **provider.settings) as fleet,
     ):
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         run = await run_against(provider, fleet, engine, load, messages=150 if FULL else 60, over_seconds=1)
