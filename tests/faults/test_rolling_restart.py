@@ -49,15 +49,14 @@ class Restarts:
             await asyncio.to_thread(fleet.wait_until_ready)
 
     async def of_workers(self, fleet: Fleet, directory: Path, *, times: int = WORKER_RESTARTS) -> None:
-        """Restart the workers in turn, each when the one before works again."""
+        """Restart the workers in turn, each once it has begun and the one before works again."""
         for number in range(times):
             name = f"worker-{1 + number % 2}"
+            # Before it has begun, a SIGTERM ends it at once: there is nothing yet that could be drained.
+            await begun(directory, name, times=1 + number // 2)
             await self._stop(fleet, name)
-            started = starts(directory, name)
             fleet.start(name)
-            async with asyncio.timeout(LONGEST_EXIT_SECONDS):
-                while starts(directory, name) == started:  # noqa: ASYNC110 - another process writes the log
-                    await asyncio.sleep(0.05)
+            await begun(directory, name, times=2 + number // 2)
 
     async def _stop(self, fleet: Fleet, name: str) -> None:
         asked_at = time.monotonic()
@@ -66,9 +65,12 @@ class Restarts:
         self.seconds.append(time.monotonic() - asked_at)
 
 
-def starts(directory: Path, name: str) -> int:
-    """Count how often a worker has begun."""
-    return (directory / f"{name}.log").read_text().count("worker started")
+async def begun(directory: Path, name: str, *, times: int) -> None:
+    """Wait until a worker has begun to work for that many times; raises `TimeoutError`."""
+    log = directory / f"{name}.log"
+    async with asyncio.timeout(LONGEST_EXIT_SECONDS):
+        while log.read_text().count("worker started") < times:  # noqa: ASYNC110 - another process writes the log
+            await asyncio.sleep(0.05)
 
 
 async def keep_sending(load: Load, done: asyncio.Event) -> list[Planned]:
