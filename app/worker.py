@@ -17,6 +17,7 @@ from typing import Final
 from app import telemetry
 from app.bootstrap import QUESTIONS, WorkerContext, build_worker, spare_the_collector
 from app.services.dispatch import Result
+from app.services.isolation import LoneTurns
 from app.services.resolver import Question
 from app.services.sends import Sends
 from app.services.submitting import Assignment
@@ -29,9 +30,6 @@ from app.store.notifications import listen
 _log = telemetry.get_logger(__name__)
 _BATCH: Final = 256
 _WATCH_SECONDS: Final = 0.5
-_LONE_SECONDS: Final = 1.0
-"""How long messages go out by themselves before the others have their turn again."""
-
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _UNSOUND_SECONDS: Final = 5.0
 """How often a database is asked again that nothing should be entrusted to."""
@@ -55,14 +53,7 @@ class Worker:
         self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=self._wake_dispatch.set)
         self._results: asyncio.Queue[Result] = asyncio.Queue()
         self._questions: set[asyncio.Task[None]] = set()
-        self._lone_due = False
-        """Whether messages are due that are to go out by themselves; then nothing else is begun."""
-
-        self._lone_until: float | None = None
-        """When the others have their turn again, on the monotonic clock; None before the first one has gone."""
-
-        self._lone_from = 0.0
-        """From when on they may have their next turn."""
+        self._lone_turns = LoneTurns()
 
     def stop(self) -> None:
         """Claim nothing more, finish what was begun; a second call leaves that to the leases."""
@@ -155,22 +146,20 @@ class Worker:
                 await self._pause(self._wake_dispatch)
 
     async def _claim(self) -> list[Assignment]:
-        """Claim as much as there is room for, or one message by itself once nothing else is being sent."""
-        if self._lone_due and not self._sends.idle:
+        """Claim as much as there is room for, or in a lone turn one message once nothing else is being sent."""
+        if self._lone_turns.is_called and not self._sends.idle:
             return []
-        if self._lone_due and (lone := await self._claim_alone()):
+        if self._lone_turns.is_called and (lone := await self._claim_alone()):
             return lone
         room = self._sends.room()
         return await self._context.dispatcher.claim(limit=min(room, _BATCH)) if room else []
 
     async def _claim_alone(self) -> list[Assignment]:
-        """Claim one message by itself, for a while; then the others have their turn."""
-        now = time.monotonic()
-        if self._lone_until is None:
-            self._lone_until = now + _LONE_SECONDS
-        lone = await self._context.dispatcher.claim(limit=1, alone=True) if now < self._lone_until else []
+        """Claim one message by itself; where there is none, or the turn is over, the others have theirs."""
+        goes_on = self._lone_turns.goes_on(now=time.monotonic())
+        lone = await self._context.dispatcher.claim(limit=1, alone=True) if goes_on else []
         if not lone:
-            self._lone_due, self._lone_until, self._lone_from = False, None, now + _LONE_SECONDS
+            self._lone_turns.end(now=time.monotonic())
         return lone
 
     async def _pause(self, wake: asyncio.Event) -> None:
@@ -215,9 +204,10 @@ class Worker:
         while not self._stopping.is_set():
             if await self._context.rescue.take_over(limit=_BATCH):
                 self._wake_dispatch.set()
-            if time.monotonic() >= self._lone_from and await self._context.dispatcher.has_lone():
-                self._lone_due = True
-                self._wake_dispatch.set()
+            if self._lone_turns.listens(now=time.monotonic()):
+                self._lone_turns.hear(due=await self._context.dispatcher.has_lone(), now=time.monotonic())
+                if self._lone_turns.is_called:
+                    self._wake_dispatch.set()
             await self._context.reports.apply_orphans(limit=_BATCH)
             await asyncio.sleep(_WATCH_SECONDS)
 

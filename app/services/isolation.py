@@ -1,0 +1,63 @@
+"""When messages over which a worker died have their turn, to go out while nothing else does, and when the others have.
+
+Pure: it is told the time, in seconds of one monotonic clock, and what is due; it claims and sends nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TURN_SECONDS: Final = 1.0
+"""How long lone messages follow one another, and how long the others have at least."""
+
+
+class LoneTurns:
+    """The lone turns of one worker.
+
+    A turn is called when a lone message is due: nothing else is begun from then on. It begins once nothing is under
+    way, and lone messages go out one after the other, for a moment. After it the others have as long as it has cost
+    them, the wait for its beginning included: isolation never takes more than half of the time.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the turn of nobody."""
+        self._called_at: float | None = None
+        self._ends_at: float | None = None
+        """When no further lone message goes out; None before the first one may."""
+
+        self._not_before: float | None = None
+        """When the next turn may be called; None before the first."""
+
+    @property
+    def is_called(self) -> bool:
+        """Whether nothing but lone messages may be begun."""
+        return self._called_at is not None
+
+    def listens(self, *, now: float) -> bool:
+        """Whether it matters now if a lone message is due: not in the turn of the others, nor once one has begun."""
+        return self._ends_at is None and (self._not_before is None or now >= self._not_before)
+
+    def hear(self, *, due: bool, now: float) -> None:
+        """Call a turn where a lone message is due; give up one that has not begun where none is any more."""
+        if not self.listens(now=now):
+            return
+        if due and self._called_at is None:
+            self._called_at = now
+        elif not due:
+            self.end(now=now)
+
+    def goes_on(self, *, now: float) -> bool:
+        """Whether a lone message may go out, now that nothing is under way; the first time, the turn begins."""
+        if self._called_at is None:
+            return False
+        if self._ends_at is None:
+            self._ends_at = now + TURN_SECONDS
+        return now < self._ends_at
+
+    def end(self, *, now: float) -> None:
+        """End what was called, so that the others have their turn; does nothing where nothing was."""
+        if self._called_at is None:
+            return
+        cost = now - self._called_at
+        self._called_at, self._ends_at = None, None
+        self._not_before = now + max(cost, TURN_SECONDS)
