@@ -89,6 +89,8 @@ class NotSent:
     outcome: Deferred
     tries: int
     crashes: int
+    """How many workers have died over the message, this attempt's included, since one last outlived an attempt."""
+
     reason: EventReason = EventReason.RETRY
     """What is told of the retry."""
 
@@ -115,7 +117,9 @@ def not_sent(
     )
     match step:
         case RetryAt():
-            again = Requeue(work=sending_work(known.crashes), due_at=step.due_at, tries=step.tries)
+            again = Requeue(
+                work=sending_work(known.crashes), due_at=step.due_at, tries=step.tries, crashes=known.crashes
+            )
             change = command(message, MessageStatus.QUEUED, reason=known.reason, attempt=closed, queue=again)
             return replace(with_failure(change, known.outcome.failure), error=None)
         case GiveUp():
@@ -135,9 +139,13 @@ def await_evidence(
     now: datetime,
     capabilities: Capabilities,
     policy: LifecyclePolicy,
+    crashes: int,
 ) -> Change:
-    """Wait for a report, or until the provider is to be asked; an attempt that is open stays open."""
-    waiting = Requeue(work=Work.RESOLVE, due_at=now + _first_look(capabilities, policy))
+    """Wait for a report, or until the provider is to be asked; an attempt that is open stays open.
+
+    `crashes` counts the workers that died over the message, this attempt's included.
+    """
+    waiting = Requeue(work=Work.RESOLVE, due_at=now + _first_look(capabilities, policy), crashes=crashes)
     unknown = replace(attempt, phase=AttemptPhase.UNKNOWN)
     queue = waiting if message.status is MessageStatus.SENDING else None
     return replace(noted(message, message.status, reason, attempt=unknown), queue=queue)

@@ -86,12 +86,12 @@ def settle(
     jitter: float,
     policy: LifecyclePolicy,
     capabilities: Capabilities = NOTHING_OFFERED,
-    crashes: int = 0,
 ) -> Change:
-    """Draw the conclusion from one send's outcome.
+    """Draw the conclusion from one send's outcome; `tries` are those before it.
 
     With another fence than the attempt's, a rescue has been here: the outcome is evidence about its
-    own attempt, but decides no retry. `tries` and `crashes` are those before this attempt.
+    own attempt, but decides no retry. Without, the worker has outlived the attempt, and the crashes of
+    those before it are forgotten.
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
@@ -105,7 +105,7 @@ def settle(
         case Deferred() if fenced or message.status is not MessageStatus.SENDING:
             return _deferred_late(message, attempt, outcome, now=now)
         case Deferred():
-            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes)
+            retry = NotSent(outcome=outcome, tries=tries, crashes=0)
             return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
         case Rejected(failure=failure) | Unknown(failure=failure):
             return _not_known(
@@ -195,7 +195,7 @@ def _not_known(
     if fenced:
         change = noted(message, message.status, reason, attempt=attempt)
     else:
-        change = await_evidence(message, attempt, reason, now=now, capabilities=capabilities, policy=policy)
+        change = await_evidence(message, attempt, reason, now=now, capabilities=capabilities, policy=policy, crashes=0)
     return with_failure(change, failure)
 
 

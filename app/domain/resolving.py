@@ -58,21 +58,25 @@ def rescue(
 ) -> Change:
     """Take over from a worker that did not come back: its send may or may not have happened.
 
-    `crashes` counts the workers that died over this message before. A resend counts as a send: it has the adapter
-    write the message once more.
+    `crashes` counts the workers that died over this message before, since one last outlived an attempt of it. A resend
+    counts as a send: it has the adapter write the message once more.
     """
     fenced = replace(attempt, fence=fence)
     if attempt.phase is AttemptPhase.UNKNOWN:
         # It died while it asked; what it asked counts as asked.
         due_at = next_look(message, fenced, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
-        change = _look_again(message, fenced, EventReason.WORKER_LOST, due_at)
-        sent = attempt.resent_at is not None
-    else:
-        reason = EventReason.WORKER_LOST
-        change = await_evidence(message, fenced, reason, now=now, capabilities=capabilities, policy=policy)
-        sent = True
-    queue = change.queue
-    return replace(change, queue=replace(queue, crashes=crashes + 1)) if sent and isinstance(queue, Requeue) else change
+        died_over_it = attempt.resent_at is not None
+        counted = crashes + 1 if died_over_it else None
+        return _look_again(message, fenced, EventReason.WORKER_LOST, due_at, crashes=counted)
+    return await_evidence(
+        message,
+        fenced,
+        EventReason.WORKER_LOST,
+        now=now,
+        capabilities=capabilities,
+        policy=policy,
+        crashes=crashes + 1,
+    )
 
 
 def ask(
@@ -111,7 +115,7 @@ def resent(
     """Draw the conclusion from the answer to a resend under the same idempotency key.
 
     Only an acceptance, or a refusal of the message itself, tells of both requests; whatever else comes back
-    speaks of the resend alone.
+    speaks of the resend alone. Crashes of workers before it are forgotten, for its own has outlived it.
     """
     match outcome:
         case Accepted():
@@ -127,6 +131,7 @@ def resent(
                 fence=fence,
                 now=now,
                 policy=policy,
+                crashes=0,
             )
         case _:
             assert_never(outcome)
@@ -192,15 +197,19 @@ def unanswered(
     fence: int,
     now: datetime,
     policy: LifecyclePolicy,
+    crashes: int | None = None,
 ) -> Change:
-    """Note that the provider did not tell; it is asked again, or the guarantee decides once it was asked enough."""
+    """Note that the provider did not tell; it is asked again, or the guarantee decides once it was asked enough.
+
+    `crashes` is how many are counted against the message from now on; None leaves the count.
+    """
     if fence != attempt.fence or not attempt.phase.is_open or message.status is not MessageStatus.SENDING:
         return noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
     due_at = next_look(message, attempt, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
     if answer.retry_after_seconds is not None:
         ceiling = policy.retry.retry_after_ceiling_seconds
         due_at = max(due_at, now + timedelta(seconds=min(answer.retry_after_seconds, ceiling)))
-    change = _look_again(message, attempt, EventReason.NO_ANSWER, due_at)
+    change = _look_again(message, attempt, EventReason.NO_ANSWER, due_at, crashes=crashes)
     failure = ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN, provider_status=answer.reason)
     return with_failure(change, failure)
 
@@ -260,6 +269,8 @@ def replace_reason(change: Change, reason: EventReason) -> Change:
     return replace(change, event=replace(change.event, reason=reason)) if change.event.applied else change
 
 
-def _look_again(message: MessageState, attempt: AttemptState, reason: EventReason, due_at: datetime) -> Change:
+def _look_again(
+    message: MessageState, attempt: AttemptState, reason: EventReason, due_at: datetime, *, crashes: int | None = None
+) -> Change:
     change = noted(message, message.status, reason, attempt=attempt)
-    return replace(change, queue=Requeue(work=Work.RESOLVE, due_at=due_at))
+    return replace(change, queue=Requeue(work=Work.RESOLVE, due_at=due_at, crashes=crashes))

@@ -138,7 +138,6 @@ class Dispatcher:
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
             capabilities=capabilities_of(self._adapters, work.attempt.provider),
             policy=self._config.policy,
-            crashes=work.crashes,
         )
         return self._in_turn(change, result, left=work.state.expires_at - now, now=now)
 

@@ -99,7 +99,7 @@ class DispatchSettings(Group):
         description="How long after its end a day is compared with the providers' lists.",
     )
     poison_crashes: int = Field(
-        default=3, ge=1, le=100, description="Workers that may die over a message before it is set aside."
+        default=3, ge=1, le=100, description="Workers that may die over a message in a row before it is set aside."
     )
     liveness_locks: bool = Field(
         default=True, description="False behind a pooler that keeps no sessions: dead workers are then told by leases."

@@ -145,7 +145,7 @@ class DueMessage:
     segments: int
     tries: int
     crashes: int
-    """How many workers have died over it."""
+    """How many workers have died over it since one last outlived an attempt of it."""
 
     fence: int
     """A new fencing token, higher than all that were taken before this was locked."""

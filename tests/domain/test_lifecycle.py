@@ -65,14 +65,14 @@ def test_only_a_queued_message_can_be_begun() -> None:
             MessageStatus.QUEUED,
             AttemptPhase.NOT_SENT,
             None,
-            Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=0.5), tries=1),
+            Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=0.5), tries=1, crashes=0),
         ),
         (
             UNKNOWN,
             MessageStatus.SENDING,
             AttemptPhase.UNKNOWN,
             None,
-            Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120)),
+            Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120), crashes=0),
         ),
     ],
 )
@@ -102,7 +102,7 @@ def test_the_last_try_that_is_deferred_fails_with_the_providers_error() -> None:
 
 def test_a_throttled_send_costs_no_try() -> None:
     change = settled(*sending(), Deferred(failure=THROTTLED, retry_after_seconds=2), tries=5)
-    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=2), tries=5)
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=2), tries=5, crashes=0)
 
 
 def test_a_wait_beyond_the_validity_ends_the_message_now() -> None:
@@ -114,7 +114,7 @@ def test_a_wait_beyond_the_validity_ends_the_message_now() -> None:
 @pytest.mark.parametrize(("asked", "waited"), [(0.0, 1.0), (-5.0, 1.0), (7.5, 7.5), (1e9, 900.0)])
 def test_a_retry_after_is_kept_within_one_second_and_a_quarter_of_an_hour(asked: float, waited: float) -> None:
     change = settled(*sending(), Deferred(failure=THROTTLED, retry_after_seconds=asked))
-    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0)
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0, crashes=0)
 
 
 def test_a_rescue_fences_the_old_worker_and_awaits_evidence() -> None:
@@ -248,4 +248,4 @@ def test_a_provider_that_throttles_without_a_time_is_asked_less_and_less_often(
     change = settle(
         message, attempt, Deferred(failure=THROTTLED), fence=7, tries=0, now=NOW, jitter=jitter, policy=POLICY
     )
-    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0)
+    assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0, crashes=0)

@@ -32,6 +32,7 @@ from tests.domain.lives import (
     given_up,
     said,
     sending,
+    settled,
 )
 
 SEARCHED: Final = Capabilities(reference_search=True)
@@ -61,6 +62,7 @@ def looked(
     seconds: float,
     sighting: Sighting = Sighting.NOTHING,
     fence: int = 9,
+    crashes: int = 0,
 ) -> Change:
     return not_found(
         message,
@@ -68,7 +70,7 @@ def looked(
         sighting,
         fence=fence,
         tries=0,
-        crashes=0,
+        crashes=crashes,
         now=NOW + timedelta(seconds=seconds),
         jitter=0.5,
         capabilities=SEARCHED,
@@ -145,7 +147,7 @@ def test_a_provider_that_asks_for_patience_is_asked_later() -> None:
     change = answered(
         *unknown(), Deferred(failure=ProviderFailure(error=DeliveryError.RATE_LIMITED), retry_after_seconds=600)
     )
-    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=600))
+    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=600), crashes=0)
 
 
 def test_a_record_that_is_found_is_adopted_with_what_it_says() -> None:
@@ -244,3 +246,26 @@ def test_a_message_whose_worker_died_goes_out_alone() -> None:
     message, attempt = unknown()
     change = given_up(message, replace(attempt, phase=AttemptPhase.NOT_SENT), now=NOW, crashes=1)
     assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=NOW)
+
+
+@pytest.mark.parametrize("outcome", [DEFERRED, UNKNOWN])
+def test_a_worker_that_outlives_an_attempt_clears_the_message_of_earlier_deaths(outcome: SendOutcome) -> None:
+    sent, resend = settled(*sending(), outcome), answered(*unknown(), outcome)
+    for change in (sent, resend):
+        assert isinstance(change.queue, Requeue)
+        assert (change.queue.work is Work.SEND_ALONE, change.queue.crashes) == (False, 0)
+
+
+@pytest.mark.parametrize("outcome", [DEFERRED, UNKNOWN])
+def test_a_worker_that_comes_back_after_its_lease_clears_the_message_of_nothing(outcome: SendOutcome) -> None:
+    message, attempt = sending()
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    change = settled(message, attempt, outcome, fence=7)
+    assert not isinstance(change.queue, Requeue) or change.queue.crashes is None
+
+
+def test_records_that_do_not_show_it_clear_the_message_of_nothing() -> None:
+    message, attempt = unknown()
+    change = looked(message, replace(attempt, absent_since=NOW), seconds=1_000, crashes=1)
+    assert isinstance(change.queue, Requeue)
+    assert (change.queue.work, change.queue.crashes) == (Work.SEND_ALONE, 1)

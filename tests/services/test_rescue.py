@@ -8,9 +8,11 @@ import time
 import pytest
 from sqlalchemy import text
 
+from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import ErrorCode, Refusal
 from app.domain.message import DeliveryGuarantee
-from app.services.dispatch import Dispatcher
+from app.domain.provider import Deferred, ProviderFailure
+from app.services.dispatch import Dispatcher, Result
 from app.services.liveness import Liveness
 from app.services.redriving import redrive_message
 from app.services.rescue import Rescue
@@ -63,6 +65,19 @@ async def test_a_message_that_kills_its_workers_is_isolated_after_one_and_set_as
     with pytest.raises(Refusal) as refused:
         await redrive_message(engine, message_id)
     assert (refused.value.code, refused.value.message_status) == (ErrorCode.NOT_REDRIVABLE, "sending")
+
+
+async def test_a_message_that_a_worker_outlived_goes_out_in_company_again(
+    dispatcher: Dispatcher, rescuer: Rescue, resolver: Resolver, accept: Accept, engine: Engine
+) -> None:
+    await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
+    await crash(dispatcher, rescuer, resolver, engine, alone=False)
+    [assignment] = await dispatcher.claim(limit=1, alone=True)
+    refused = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE))
+    await dispatcher.settle([Result(assignment=assignment, outcome=refused)])
+    async with engine.connect() as connection:
+        queued = (await connection.execute(text("SELECT work, tries, crashes FROM dispatch_queue"))).one()
+    assert tuple(queued) == ("send", 1, 0)
 
 
 async def test_a_worker_whose_lock_is_gone_is_found_dead_within_two_looks(

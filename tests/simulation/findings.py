@@ -184,9 +184,16 @@ def _cannot_be_resent(run: Finished, text: Text, message_id: UUID, number: int, 
     window = run.scenario.capabilities.idempotency_window
     assert started_at is not None
     assert window is not None
-    crashes = sum(line.event.reason is EventReason.WORKER_LOST for line in _lines(run, message_id))
     is_spent = at >= started_at + window - run.scenario.spent_early
-    return is_spent or at >= moment(text.expires_at) or crashes >= run.scenario.policy.poison_crashes
+    most = run.scenario.policy.poison_crashes
+    return is_spent or at >= moment(text.expires_at) or _crashes(run, message_id) >= most
+
+
+def _crashes(run: Finished, message_id: UUID) -> int:
+    """Count the workers lost over a message since one last came back from a resend of it."""
+    reasons = [line.event.reason for line in _lines(run, message_id)]
+    outlived = [place for place, reason in enumerate(reasons) if reason is EventReason.NO_ANSWER]
+    return reasons[outlived[-1] if outlived else 0 :].count(EventReason.WORKER_LOST)
 
 
 def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
