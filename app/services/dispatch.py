@@ -18,14 +18,12 @@ from app.domain.provider import Accepted, Deferred, SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.retry_budget import RetryBudget
 from app.services.claiming import Claimed, Claims
+from app.services.sparing import all_or_each
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes, apply_to_untouched
-from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
+from app.store.engine import Autocommit, Engine, transaction
 from app.store.queue import OpenWork, lock_attempts
-from app.telemetry import get_logger
-
-_log = get_logger(__name__)
 
 _WAITS_FOR_ITS_TURN: Final = 0.9
 """The part of what is left of a message's validity that a retry may wait for its turn: the rest is for sending it."""
@@ -90,14 +88,8 @@ class Dispatcher:
         Where that fails for another reason than a lost database, each is settled by itself, so that one
         which cannot be written costs the others nothing.
         """
-        try:
-            await self._settle(results)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - whatever one of them is, the others are to be written
-            _log.exception("batch not settled", results=len(results))
-            for result in results:
-                await self._settle_alone(result)
+        # One that is left out is left to its lease, after which a rescue takes over.
+        await all_or_each(self._settle, results, work="settle", message_id=lambda r: r.assignment.attempt.message_id)
 
     async def _settle(self, results: Sequence[Result]) -> None:
         """Settle what was accepted as its claim has left it; what was touched since, and all else, is read first."""
@@ -140,14 +132,6 @@ class Dispatcher:
             policy=self._config.policy,
         )
         return self._in_turn(change, result, left=work.state.expires_at - now, now=now)
-
-    async def _settle_alone(self, result: Result) -> None:
-        try:
-            await self._settle([result])
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
-            _log.exception("result not settled", message_id=str(result.assignment.attempt.message_id))
 
     def _in_turn(self, change: Change, result: Result, *, left: timedelta, now: datetime) -> Change:
         """Let another try wait for its turn; throttling has waits of its own and does not use up the budget."""

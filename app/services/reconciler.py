@@ -16,9 +16,10 @@ from app.domain.foreign import storable_message
 from app.domain.policy import LifecyclePolicy
 from app.domain.reconciling import looked_up
 from app.services.records import ProviderRecords
+from app.services.sparing import all_or_each
 from app.services.webhooks import Adapters, capabilities_of
 from app.store.changes import apply_changes
-from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
+from app.store.engine import Autocommit, Engine, transaction
 from app.store.queue import lock_attempts
 from app.store.reconciling import Look, take_looks
 from app.telemetry import get_logger
@@ -88,22 +89,8 @@ class Reconciler:
 
     async def _conclude(self, answered: Sequence[Answered]) -> None:
         """Write what the answers mean; one that cannot be written costs the others nothing."""
-        try:
-            await self._write(answered)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - whatever one of them is, the others are to be written
-            _log.exception("looks not concluded", looks=len(answered))
-            for each in answered:
-                await self._conclude_alone(each)
-
-    async def _conclude_alone(self, each: Answered) -> None:
-        try:
-            await self._write([each])
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - it is looked up again, as often as it may be; the log has the trace
-            _log.exception("look not concluded", message_id=str(each[0].attempt.message_id))
+        # One that is left out is looked up again, as often as it may be.
+        await all_or_each(self._write, answered, work="reconcile", message_id=lambda each: each[0].attempt.message_id)
 
     async def _write(self, answered: Sequence[Answered]) -> None:
         by_attempt = {(look.attempt.message_id, look.attempt.number): (look, answer) for look, answer in answered}

@@ -21,20 +21,14 @@ from app.domain.policy import LifecyclePolicy
 from app.domain.provider import ProviderEvent, StatusReport, WebhookUnreadable
 from app.domain.references import AttemptRef
 from app.services.identity import new_id
+from app.services.sparing import Sparing
 from app.services.webhooks import Adapters, capabilities_of
+from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
+from app.store.orphans import OrphanReport, add_orphans, lock_known_orphans, remove_orphans
 from app.store.queue import lock_attempts
-from app.store.webhooks import (
-    OrphanReport,
-    PendingReceipt,
-    add_orphans,
-    find_attempts,
-    lock_known_orphans,
-    lock_pending,
-    mark_receipts,
-    remove_orphans,
-)
+from app.store.webhooks import PendingReceipt, find_attempts, lock_pending, mark_receipts
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -89,6 +83,7 @@ class Reports:
         self._engine = engine
         self._adapters = adapters
         self._policy = policy
+        self._sparing = Sparing("orphans")
 
     async def process_receipts(self, *, limit: int) -> int:
         """Read up to `limit` receipts and apply their reports, in one transaction; return how many.
@@ -138,15 +133,30 @@ class Reports:
         await mark_receipts(connection, done)
 
     async def apply_orphans(self, *, limit: int) -> int:
-        """Apply reports whose attempt has become known since they came; return how many."""
+        """Apply reports whose attempt has become known since they came; return how many.
+
+        One that cannot be applied is logged and left alone for a while.
+        """
+        applied = await self._sparing.do(
+            lambda among: self._apply_orphans(limit, among), lambda among: self._find_orphans(limit, among)
+        )
+        return len(applied)
+
+    async def _apply_orphans(self, limit: int, among: Among) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            orphans = await lock_known_orphans(connection, oldest=_oldest(), limit=limit)
+            orphans = await lock_known_orphans(connection, oldest=_oldest(), limit=limit, among=among)
             if not orphans:
-                return 0
+                return []
             known = await self._apply(connection, [_from_orphan(orphan) for orphan in orphans])
             applied = [orphan.id for orphan, is_known in zip(orphans, known, strict=True) if is_known]
             await remove_orphans(connection, applied)
-        return len(applied)
+        return applied
+
+    async def _find_orphans(self, limit: int, among: Among) -> list[UUID]:
+        async with transaction(self._engine) as connection:
+            return [
+                orphan.id for orphan in await lock_known_orphans(connection, oldest=_oldest(), limit=limit, among=among)
+            ]
 
     async def _apply(self, connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
         """Apply reports in order; say of each whether its attempt is known."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from uuid import UUID
+
+from app.domain.change import Change
 from app.domain.policy import LifecyclePolicy
 from app.domain.resolving import rescue
 from app.services.liveness import Liveness
+from app.services.sparing import Sparing
 from app.services.webhooks import Adapters, capabilities_of
+from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.engine import Engine, transaction
-from app.store.queue import lock_left_behind, next_fence
+from app.store.queue import left_behind_ids, lock_left_behind, next_fence
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -23,17 +29,26 @@ class Rescue:
         self._adapters = adapters
         self._liveness = liveness
         self._policy = policy
+        self._sparing = Sparing("rescue")
 
     async def take_over(self, *, limit: int) -> int:
         """Take over what was left behind, by the dead and beyond a lease; return how many messages.
 
-        Raises `StoreUnavailable`.
+        One that cannot be taken over is logged and left alone for a while. Raises `StoreUnavailable`.
         """
         dead = await self._liveness.dead()
+        changes = await self._sparing.do(
+            lambda among: self._take(limit, dead, among), lambda among: self._find(limit, dead, among)
+        )
+        for change in changes:
+            _log.warning("worker lost", message_id=str(change.message_id), status=change.status.value)
+        return len(changes)
+
+    async def _take(self, limit: int, dead: Collection[int], among: Among) -> list[Change]:
         async with transaction(self._engine) as connection:
-            work = await lock_left_behind(connection, limit=limit, dead=dead)
+            work = await lock_left_behind(connection, limit=limit, dead=dead, among=among)
             if not work:
-                return 0
+                return []
             fence = await next_fence(connection)
             changes = [
                 rescue(
@@ -48,6 +63,8 @@ class Rescue:
                 for w in work
             ]
             await apply_changes(connection, changes)
-        for change in changes:
-            _log.warning("worker lost", message_id=str(change.message_id), status=change.status.value)
-        return len(changes)
+        return changes
+
+    async def _find(self, limit: int, dead: Collection[int], among: Among) -> list[UUID]:
+        async with transaction(self._engine) as connection:
+            return await left_behind_ids(connection, limit=limit, dead=dead, among=among)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
+from uuid import UUID
 
 from app.domain.change import Change, EventReason
 from app.domain.evidence import (
@@ -25,11 +26,13 @@ from app.domain.provider import SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.resolving import ask, found, not_found, resent, resolve, unanswered
 from app.services.records import ProviderRecords
+from app.services.sparing import Sparing
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.webhooks import Adapters, capabilities_of
+from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, transaction
-from app.store.queue import OpenWork, Unresolved, lock_attempts, lock_unresolved, next_fence
+from app.store.queue import OpenWork, Unresolved, lock_attempts, lock_unresolved, next_fence, unresolved_ids
 from app.store.webhooks import bound_ids, hold_id
 from app.telemetry import get_logger
 
@@ -71,20 +74,17 @@ class Resolver:
         self._submitter = submitter
         self._records = records
         self._config = config
+        self._sparing = Sparing("resolve")
 
     async def begin(self, *, limit: int) -> list[Question]:
         """Take what is due: end what nothing more can be asked about, and give the questions about the rest.
 
-        Raises `StoreUnavailable`; a question that is not asked then is asked after its lease.
+        One that cannot be taken is logged and left alone for a while. Raises `StoreUnavailable`; a question that is
+        not asked then is asked after its lease.
         """
-        asked_at = time.monotonic()
-        async with transaction(self._engine) as connection:
-            work = await lock_unresolved(connection, limit=limit)
-            if not work:
-                return []
-            fence = await next_fence(connection)
-            taken = [self._take(item, fence, asked_at) for item in work]
-            await apply_changes(connection, [change for change, _ in taken])
+        taken = await self._sparing.do(
+            lambda among: self._take_due(limit, among), lambda among: self._find(limit, among)
+        )
         for change, question in taken:
             if question is None and change.event.reason is EventReason.NO_EVIDENCE:
                 _log.warning("no evidence", message_id=str(change.message_id), status=change.status.value)
@@ -117,6 +117,21 @@ class Resolver:
         for question in questions:
             await self.conclude(question, await self.ask(question))
         return len(questions)
+
+    async def _take_due(self, limit: int, among: Among) -> list[tuple[Change, Question | None]]:
+        asked_at = time.monotonic()
+        async with transaction(self._engine) as connection:
+            work = await lock_unresolved(connection, limit=limit, among=among)
+            if not work:
+                return []
+            fence = await next_fence(connection)
+            taken = [self._take(item, fence, asked_at) for item in work]
+            await apply_changes(connection, [change for change, _ in taken])
+        return taken
+
+    async def _find(self, limit: int, among: Among) -> list[UUID]:
+        async with transaction(self._engine) as connection:
+            return await unresolved_ids(connection, limit=limit, among=among)
 
     def _take(self, work: Unresolved, fence: int, asked_at: float) -> tuple[Change, Question | None]:
         policy = self._config.policy

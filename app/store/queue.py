@@ -16,34 +16,26 @@ from uuid import UUID
 from sqlalchemy import ARRAY, BigInteger, Integer, Row, SmallInteger, Uuid, bindparam, text
 
 from app.domain.change import Work
-from app.domain.delivery_errors import DeliveryError
-from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
-from app.domain.status import MessageStatus
+from app.domain.message import AttemptState, MessageState
+from app.store.among import ALL_DUE, IS_AMONG, Among, DueStatement
 from app.store.engine import Connection
+from app.store.states import ATTEMPT, STATE, attempt_state, message_state
 
-_STATE: Final = """
-    m.id, m.status, m.event_sequence, m.attempts, m.delivery_guarantee, m.possible_duplicate, m.expires_at,
-    m.error_code, m.price IS NOT NULL AS priced, m.provider AS message_provider, now() AS now
-"""
 _TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
-_ATTEMPT: Final = """
-    a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id, a.started_at, a.inquiries,
-    a.resent_at, a.absent_since
-"""
 _WITH_NEWEST_ATTEMPT: Final = f"""
-    SELECT {_STATE}, {_TEXT}, {_ATTEMPT}, q.tries, q.crashes
+    SELECT {STATE}, {_TEXT}, {ATTEMPT}, q.tries, q.crashes
     FROM dispatch_queue AS q
     JOIN messages AS m ON m.id = q.message_id
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
 """  # noqa: S608 - constants of this module
 
 # Counting them has all of them locked before the fence is taken.
-_DUE: Final = text(
+_DUE: Final = DueStatement(
     f"""
     WITH due AS MATERIALIZED (
-        SELECT {_STATE}, {_TEXT}, q.tries, q.crashes
+        SELECT {STATE}, {_TEXT}, q.tries, q.crashes
         FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
-        WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now()
+        WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now() AND q.message_id {IS_AMONG}
         ORDER BY q.due_at, q.message_id LIMIT :limit
         FOR UPDATE OF q, m SKIP LOCKED
     ), taken AS MATERIALIZED (
@@ -59,23 +51,25 @@ _HAS_DUE: Final = text(
     """
 )
 
-_UNRESOLVED: Final = text(
+_UNRESOLVED: Final = DueStatement(
     f"""
     {_WITH_NEWEST_ATTEMPT}
-    WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now()
+    WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND q.message_id {IS_AMONG}
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
     """
 )
 
-_LEFT_BEHIND: Final = text(
+_LEFT_BEHIND: Final = DueStatement(
     f"""
     {_WITH_NEWEST_ATTEMPT}
     WHERE q.leased_until IS NOT NULL AND (q.leased_until < now() OR q.worker = ANY(:dead))
+    AND q.message_id {IS_AMONG}
     ORDER BY q.leased_until LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
-    """
-).bindparams(bindparam("dead", type_=ARRAY(Integer)))
+    """,
+    dead=ARRAY(Integer),
+)
 
 # This one waits, so it locks in the reports' order: the message first, the queue row when it is written.
 _LEASED: Final = text(
@@ -89,7 +83,7 @@ _LEASED: Final = text(
 
 _SENT_OUT: Final = text(
     f"""
-    SELECT {_STATE}, {_ATTEMPT}, coalesce(q.tries, 0) AS tries, coalesce(q.crashes, 0) AS crashes
+    SELECT {STATE}, {ATTEMPT}, coalesce(q.tries, 0) AS tries, coalesce(q.crashes, 0) AS crashes
     FROM unnest(:message_ids, :numbers) AS wanted (message_id, no)
     JOIN messages AS m ON m.id = wanted.message_id
     JOIN attempts AS a ON a.message_id = wanted.message_id AND a.no = wanted.no
@@ -102,11 +96,11 @@ _SENT_OUT: Final = text(
 
 # Both wait, in the reports' order: the message first. Claims skip what is locked, so none waits for this in turn.
 _OWN: Final = text(
-    f"SELECT {_STATE}, m.test FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id FOR UPDATE"  # noqa: S608 - constants of this module
+    f"SELECT {STATE}, m.test FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id FOR UPDATE"  # noqa: S608 - constants of this module
 )
 _ANY: Final = text(
     f"""
-    SELECT {_STATE} FROM messages AS m
+    SELECT {STATE} FROM messages AS m
     WHERE m.id = :id AND m.account_id = coalesce(:account_id, m.account_id) AND (m.test OR NOT :test_only)
     FOR UPDATE
     """  # noqa: S608 - constants of this module
@@ -186,12 +180,14 @@ async def has_due(connection: Connection, work: Work) -> bool:
     return bool(await connection.scalar(_HAS_DUE, {"work": work.value}))
 
 
-async def lock_due(connection: Connection, *, limit: int, work: Work = Work.SEND) -> list[DueMessage]:
+async def lock_due(
+    connection: Connection, *, limit: int, work: Work = Work.SEND, among: Among = ALL_DUE
+) -> list[DueMessage]:
     """Lock messages that are due to be sent, in company or alone, the longest due first, under a fence of their own."""
-    rows = (await connection.execute(_DUE, {"limit": limit, "work": work.value})).all()
+    rows = await _DUE.rows(connection, among, limit=limit, work=work.value)
     return [
         DueMessage(
-            state=_message(row),
+            state=message_state(row),
             provider=row.message_provider,
             sender=row.sender,
             recipient=row.recipient,
@@ -206,6 +202,11 @@ async def lock_due(connection: Connection, *, limit: int, work: Work = Work.SEND
     ]
 
 
+async def due_ids(connection: Connection, *, limit: int, work: Work, among: Among) -> list[UUID]:
+    """Name the messages that `lock_due` would lock, whatever is stored of them."""
+    return [row.id for row in await _DUE.rows(connection, among, limit=limit, work=work.value)]
+
+
 async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID) -> OwnMessage | None:
     """Lock one message of an account, then its queue row; None if the account has none with this id."""
     row = (await connection.execute(_OWN, {"id": message_id, "account_id": account_id})).one_or_none()
@@ -213,7 +214,7 @@ async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID
         return None
     # A statement of its own, for it must see the row as it is once the message is locked.
     leased_until = await connection.scalar(_LEASE, {"id": message_id})
-    return OwnMessage(state=_message(row), test=row.test, leased=leased_until is not None)
+    return OwnMessage(state=message_state(row), test=row.test, leased=leased_until is not None)
 
 
 async def lock_message(
@@ -222,7 +223,7 @@ async def lock_message(
     """Lock one message, of any account where none is named, and give the database's time with it; None for none."""
     wanted = {"id": message_id, "account_id": account_id, "test_only": test_only}
     row = (await connection.execute(_ANY, wanted)).one_or_none()
-    return None if row is None else (_message(row), row.now)
+    return None if row is None else (message_state(row), row.now)
 
 
 async def queue_alone(connection: Connection, message_id: UUID) -> None:
@@ -230,13 +231,13 @@ async def queue_alone(connection: Connection, message_id: UUID) -> None:
     await connection.execute(_QUEUE_ALONE, {"id": message_id})
 
 
-async def lock_unresolved(connection: Connection, *, limit: int) -> list[Unresolved]:
+async def lock_unresolved(connection: Connection, *, limit: int, among: Among = ALL_DUE) -> list[Unresolved]:
     """Lock messages about whose attempt something is to be found out, or whose wait for evidence is over."""
-    rows = (await connection.execute(_UNRESOLVED, {"limit": limit})).all()
+    rows = await _UNRESOLVED.rows(connection, among, limit=limit)
     return [
         Unresolved(
-            state=_message(row),
-            attempt=_attempt(row),
+            state=message_state(row),
+            attempt=attempt_state(row),
             tries=row.tries,
             crashes=row.crashes,
             now=row.now,
@@ -249,9 +250,21 @@ async def lock_unresolved(connection: Connection, *, limit: int) -> list[Unresol
     ]
 
 
-async def lock_left_behind(connection: Connection, *, limit: int, dead: Collection[int] = ()) -> list[OpenWork]:
+async def unresolved_ids(connection: Connection, *, limit: int, among: Among) -> list[UUID]:
+    """Name the messages that `lock_unresolved` would lock, whatever is stored of them."""
+    return [row.id for row in await _UNRESOLVED.rows(connection, among, limit=limit)]
+
+
+async def lock_left_behind(
+    connection: Connection, *, limit: int, dead: Collection[int] = (), among: Among = ALL_DUE
+) -> list[OpenWork]:
     """Lock messages whose worker has not come back within its lease, or is one of the dead."""
-    return _open_work((await connection.execute(_LEFT_BEHIND, {"limit": limit, "dead": sorted(dead)})).all())
+    return _open_work(await _LEFT_BEHIND.rows(connection, among, limit=limit, dead=sorted(dead)))
+
+
+async def left_behind_ids(connection: Connection, *, limit: int, dead: Collection[int], among: Among) -> list[UUID]:
+    """Name the messages that `lock_left_behind` would lock, whatever is stored of them."""
+    return [row.id for row in await _LEFT_BEHIND.rows(connection, among, limit=limit, dead=sorted(dead))]
 
 
 async def lock_leased(connection: Connection, fences: Sequence[int]) -> list[OpenWork]:
@@ -267,34 +280,8 @@ async def lock_attempts(connection: Connection, wanted: Sequence[tuple[UUID, int
 
 def _open_work(rows: Sequence[Row[Any]]) -> list[OpenWork]:
     return [
-        OpenWork(state=_message(row), attempt=_attempt(row), tries=row.tries, crashes=row.crashes, now=row.now)
+        OpenWork(
+            state=message_state(row), attempt=attempt_state(row), tries=row.tries, crashes=row.crashes, now=row.now
+        )
         for row in rows
     ]
-
-
-def _message(row: Row[Any]) -> MessageState:
-    return MessageState(
-        id=row.id,
-        status=MessageStatus(row.status),
-        sequence=row.event_sequence,
-        attempts=row.attempts,
-        delivery_guarantee=DeliveryGuarantee(row.delivery_guarantee),
-        possible_duplicate=row.possible_duplicate,
-        expires_at=row.expires_at,
-        error=DeliveryError(row.error_code) if row.error_code else None,
-        priced=row.priced,
-    )
-
-
-def _attempt(row: Row[Any]) -> AttemptState:
-    return AttemptState(
-        number=row.no,
-        phase=AttemptPhase(row.phase),
-        provider=row.attempt_provider,
-        fence=row.fence,
-        provider_message_id=row.provider_message_id,
-        started_at=row.started_at,
-        inquiries=row.inquiries,
-        resent_at=row.resent_at,
-        absent_since=row.absent_since,
-    )
