@@ -35,8 +35,12 @@ async def serve(
     *,
     tls: ssl.SSLContext | None = None,
     on_connection: Callable[[asyncio.StreamWriter], None] | None = None,
+    receive_buffer: int | None = None,
 ) -> AsyncIterator[RawServer]:
-    """Serve on a free port of 127.0.0.1 until the block ends; `on_connection` acts before anything is read."""
+    """Serve on a free port of 127.0.0.1 until the block ends; `on_connection` acts before anything is read.
+
+    With a small `receive_buffer` (in bytes) most of what it has not read stays in the sender's kernel.
+    """
     handlers: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +63,10 @@ async def serve(
             server.open.discard(writer)
             writer.transport.abort()
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    bound = socket.create_server(("127.0.0.1", 0))
+    if receive_buffer is not None:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    listener = await asyncio.start_server(handle, sock=bound, ssl=tls)
     port = listener.sockets[0].getsockname()[1]
     server = RawServer(url=f"{'https' if tls else 'http'}://127.0.0.1:{port}/messages")
     try:

@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
-import trustme
 
 from app.domain.http import HttpResponse
 from tests.support.raw_server import hang, reset, reset_now, serve, written
+from tests.transport.authority import Authority
 from tests.transport.calls import CONNECTED, NOT_CONNECTED, OK, SHORT, failure, post, quick
-
-
-@dataclass(frozen=True, kw_only=True)
-class Authority:
-    """A certificate authority with a server certificate for 127.0.0.1 and one for somebody else."""
-
-    trusting: ssl.SSLContext
-    server: ssl.SSLContext
-    wrong_name: ssl.SSLContext
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    issuer = trustme.CA()
-    trusting = ssl.create_default_context()
-    issuer.configure_trust(trusting)
-    contexts = [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2)]
-    for context, name in zip(contexts, ["127.0.0.1", "provider.example"], strict=True):
-        issuer.issue_cert(name).configure_cert(context)
-    return Authority(trusting=trusting, server=contexts[0], wrong_name=contexts[1])
 
 
 async def test_a_trusted_certificate_is_answered(authority: Authority) -> None:
