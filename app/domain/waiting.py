@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.change import Change, EventReason, EventSource, LeaveQueue
+from app.domain.change import Change, EventReason, EventSource, LeaveQueue, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.lifecycle import begin
 from app.domain.message import MessageState
@@ -49,13 +49,14 @@ def claim(
 def redrive(message: MessageState, *, now: datetime) -> Change | None:
     """Send a message that was set aside as poison on its way again; None where it is none, or stale.
 
-    It goes out by itself first. Its queue row is made anew by whoever applies this, for it had left the queue.
+    It goes out while its worker sends nothing else, its crashes forgotten with the queue row that it had left.
     """
     if message.status is not MessageStatus.FAILED or message.error is not DeliveryError.POISON:
         return None
     if message.expires_at <= now:
         return None
-    change = command(message, MessageStatus.QUEUED, reason=EventReason.REDRIVEN, queue=None)
+    again = Requeue(work=Work.SEND_ALONE, due_at=now)
+    change = command(message, MessageStatus.QUEUED, reason=EventReason.REDRIVEN, queue=again)
     return replace(change, event=replace(change.event, source=EventSource.API))
 
 

@@ -12,7 +12,7 @@ from app.services.authentication import Caller
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, transaction
 from app.store.messages import StoredMessage, get_message
-from app.store.queue import lock_message, queue_alone
+from app.store.queue import lock_message
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -53,7 +53,7 @@ async def redrive_message(engine: Engine, message_id: UUID) -> None:
 async def _redrive(
     connection: Connection, message_id: UUID, *, account_id: UUID | None = None, test_only: bool = False
 ) -> None:
-    """Queue a message that was set aside; it goes out while its worker sends nothing else, its crashes forgotten."""
+    """Queue a message that was set aside, if it is one."""
     locked = await lock_message(connection, message_id, account_id=account_id, test_only=test_only)
     if locked is None:
         raise _not_found()
@@ -62,7 +62,6 @@ async def _redrive(
     if change is None:
         raise _not_set_aside(message)
     await apply_changes(connection, [change])
-    await queue_alone(connection, message_id)
 
 
 def _not_found() -> Refusal:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import ARRAY, DateTime, Text, Uuid, bindparam, text
 
 from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue
 from app.domain.message import AttemptState
@@ -97,12 +97,16 @@ SELECT message_id FROM change WHERE message_id NOT IN (SELECT message_id FROM ap
 _TAKE_UP_AGAIN: Final = text(
     """
     INSERT INTO dispatch_queue (message_id, account_id, lane, work, due_at)
-    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), :work, :due_at
-    FROM messages AS m
+    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), again.work, again.due_at
+    FROM unnest(:ids, :works, :due_at) AS again (id, work, due_at)
+    JOIN messages AS m ON m.id = again.id
     LEFT JOIN senders AS s ON NOT m.test AND s.account_id = m.account_id AND s.address = m.sender
-    WHERE m.id = :id
     ON CONFLICT (message_id) DO NOTHING
     """
+).bindparams(
+    bindparam("ids", type_=ARRAY(Uuid)),
+    bindparam("works", type_=ARRAY(Text)),
+    bindparam("due_at", type_=ARRAY(DateTime(timezone=True))),
 )
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
@@ -121,11 +125,16 @@ async def apply_changes(connection: Connection, changes: Sequence[Change]) -> No
 
 
 async def _take_up_again(connection: Connection, changes: Sequence[Change]) -> None:
-    """Queue what had left the queue because nothing more was known of it, and is to be looked up now that more is."""
-    for change in changes:
-        if change.expected_status in FINAL and change.event.applied and isinstance(change.queue, Requeue):
-            written = {"id": change.message_id, "work": change.queue.work, "due_at": change.queue.due_at}
-            await connection.execute(_TAKE_UP_AGAIN, written)
+    """Queue what had left the queue: more is known of it now and it is to be looked up, or it was redriven."""
+    again = {
+        change.message_id: change.queue
+        for change in changes
+        if change.expected_status in FINAL and change.event.applied and isinstance(change.queue, Requeue)
+    }
+    if again:
+        steps = again.values()
+        written = {"ids": list(again), "works": [s.work for s in steps], "due_at": [s.due_at for s in steps]}
+        await connection.execute(_TAKE_UP_AGAIN, written)
 
 
 async def apply_to_untouched(connection: Connection, changes: Sequence[Change]) -> set[UUID]:

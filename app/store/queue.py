@@ -105,15 +105,6 @@ _ANY: Final = text(
     FOR UPDATE
     """  # noqa: S608 - constants of this module
 ).bindparams(bindparam("account_id", type_=Uuid))
-_QUEUE_ALONE: Final = text(
-    """
-    INSERT INTO dispatch_queue (message_id, account_id, lane, work)
-    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), 'send_alone'
-    FROM messages AS m
-    LEFT JOIN senders AS s ON NOT m.test AND s.account_id = m.account_id AND s.address = m.sender
-    WHERE m.id = :id
-    """
-)
 _LEASE: Final = text("SELECT leased_until FROM dispatch_queue WHERE message_id = :id FOR UPDATE")
 
 
@@ -224,11 +215,6 @@ async def lock_message(
     wanted = {"id": message_id, "account_id": account_id, "test_only": test_only}
     row = (await connection.execute(_ANY, wanted)).one_or_none()
     return None if row is None else (message_state(row), row.now)
-
-
-async def queue_alone(connection: Connection, message_id: UUID) -> None:
-    """Put a message that had left the queue back into it, to go out by itself."""
-    await connection.execute(_QUEUE_ALONE, {"id": message_id})
 
 
 async def lock_unresolved(connection: Connection, *, limit: int, among: Among = ALL_DUE) -> list[Unresolved]:

@@ -23,7 +23,6 @@ from tests.simulation.looking import Looking
 from tests.simulation.provider import Provider
 from tests.simulation.scenario import Scenario
 from tests.simulation.sending import Sending, Surroundings
-from tests.simulation.store import QueueRow
 from tests.simulation.timeline import Timeline, moment, seconds_of
 
 
@@ -202,12 +201,7 @@ class Gateway:
         change = self._decisions.redrive(store.messages[message_id], now=now)
         if change is None:
             return
-        row = QueueRow(due_at=now, work=Work.SEND_ALONE)
-
-        def done() -> None:
-            store.queue[message_id] = row
-
         try:
-            self.database.commit([change], done=done)
+            self.database.commit([change])
         except StoreUnavailable:
             self._timeline.after(1, partial(self._redrive, message_id))

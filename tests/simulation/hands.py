@@ -14,7 +14,6 @@ from app.domain.resolving import ask, rescue, resolve
 from app.domain.status import RANKS, MessageStatus
 from app.domain.waiting import cancel, claim, redrive
 from tests.simulation.life import LEASE, POLICY, Errand, Life
-from tests.simulation.store import QueueRow
 
 
 def take(life: Life) -> None:
@@ -122,4 +121,3 @@ def send_on(life: Life) -> None:
     change = redrive(life.message, now=life.now)
     if change is not None:
         life.write(change)
-        life.store.queue[life.message.id] = QueueRow(due_at=life.now, work=Work.SEND_ALONE)
