@@ -208,7 +208,7 @@ class Worker:
                 self._lone_turns.hear(due=await self._context.dispatcher.has_lone(), now=time.monotonic())
                 if self._lone_turns.is_called:
                     self._wake_dispatch.set()
-            await self._context.reports.apply_orphans(limit=_BATCH)
+            await self._context.reports.apply_orphans()
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def _resolve(self) -> None:

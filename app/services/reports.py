@@ -25,8 +25,8 @@ from app.services.sparing import Sparing
 from app.services.webhooks import Adapters, capabilities_of
 from app.store.among import Among
 from app.store.changes import apply_changes
-from app.store.engine import Connection, Engine, StoreUnavailable, transaction
-from app.store.orphans import OrphanReport, add_orphans, lock_known_orphans, remove_orphans
+from app.store.engine import Autocommit, Connection, Engine, StoreUnavailable, transaction
+from app.store.orphans import FROM_THE_FIRST, OrphanReport, add_orphans, lock_orphans, remove_orphans, sweep_orphans
 from app.store.queue import lock_attempts
 from app.store.webhooks import PendingReceipt, find_attempts, lock_pending, mark_receipts
 from app.telemetry import get_logger
@@ -83,7 +83,10 @@ class Reports:
         self._engine = engine
         self._adapters = adapters
         self._policy = policy
+        self._autocommit = Autocommit(engine)
         self._sparing = Sparing("orphans")
+        self._swept = FROM_THE_FIRST
+        """Up to where the orphans have had their turn."""
 
     async def process_receipts(self, *, limit: int) -> int:
         """Read up to `limit` receipts and apply their reports, in one transaction; return how many.
@@ -132,31 +135,32 @@ class Reports:
         done = [(receipt.id, result.state.value, result.note) for receipt, result in zip(receipts, read, strict=True)]
         await mark_receipts(connection, done)
 
-    async def apply_orphans(self, *, limit: int) -> int:
-        """Apply reports whose attempt has become known since they came; return how many.
+    async def apply_orphans(self) -> int:
+        """Apply reports whose attempt has become known since they came, as far as this sweep sees; return how many.
 
-        One that cannot be applied is logged and left alone for a while.
+        Each sweep looks at the newest, whose attempt is most likely to become known, and at a part of all others, so
+        that every one has its turn. One that cannot be applied is logged and left alone for a while.
         """
-        applied = await self._sparing.do(
-            lambda among: self._apply_orphans(limit, among), lambda among: self._find_orphans(limit, among)
-        )
+        async with self._autocommit.connect() as connection:
+            sweep = await sweep_orphans(connection, after=self._swept, oldest=_oldest())
+
+        async def find(among: Among) -> list[UUID]:
+            return [key for key in sweep.known if key not in among.ids]
+
+        async def take(among: Among) -> list[UUID]:
+            return await self._apply_orphans(among.ids if among.only else await find(among))
+
+        applied = await self._sparing.do(take, find) if sweep.known else []
+        self._swept = sweep.reached
         return len(applied)
 
-    async def _apply_orphans(self, limit: int, among: Among) -> list[UUID]:
+    async def _apply_orphans(self, ids: Sequence[UUID]) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            orphans = await lock_known_orphans(connection, oldest=_oldest(), limit=limit, among=among)
-            if not orphans:
-                return []
+            orphans = await lock_orphans(connection, ids)
             known = await self._apply(connection, [_from_orphan(orphan) for orphan in orphans])
             applied = [orphan.id for orphan, is_known in zip(orphans, known, strict=True) if is_known]
             await remove_orphans(connection, applied)
         return applied
-
-    async def _find_orphans(self, limit: int, among: Among) -> list[UUID]:
-        async with transaction(self._engine) as connection:
-            return [
-                orphan.id for orphan in await lock_known_orphans(connection, oldest=_oldest(), limit=limit, among=among)
-            ]
 
     async def _apply(self, connection: Connection, heard: Sequence[_Heard]) -> list[bool]:
         """Apply reports in order; say of each whether its attempt is known."""

@@ -10,7 +10,6 @@ from uuid import UUID
 import orjson
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
-from app.store.among import ALL_DUE, IS_AMONG, Among, DueStatement
 from app.store.engine import Connection
 
 
@@ -40,19 +39,50 @@ _ADD_ORPHANS: Final = text(
     bindparam("reports", type_=ARRAY(Text)),
 )
 
+FROM_THE_FIRST: Final = UUID(int=0)
+"""After this the first of the orphans follows."""
+
+LOOKED_AT: Final = 256
+"""How many a sweep looks at of the newest, and of the others in turn."""
+
 # Exactly one: an id that two attempts share will never be evidence, and must not stand in the others' way.
-_KNOWN_BY_NOW: Final = DueStatement(
+# The limits are part of the text, or its plan would be made for a tenth of the table.
+_SWEEP: Final = text(
     f"""
-    SELECT o.id, o.receipt_id, o.provider, o.provider_message_id, o.report
-    FROM orphan_reports AS o
-    WHERE 1 = (SELECT count(*) FROM attempts AS a
-               WHERE a.provider = o.provider AND a.provider_message_id = o.provider_message_id
-               AND a.message_id >= :oldest)
-    AND o.id {IS_AMONG}
-    ORDER BY o.id LIMIT :limit FOR UPDATE SKIP LOCKED
-    """,  # noqa: S608 - constants of this module
-    oldest=Uuid,
-)
+    WITH turn AS MATERIALIZED (
+        SELECT id, provider, provider_message_id FROM orphan_reports WHERE id > :after ORDER BY id LIMIT {LOOKED_AT}
+    ), newest AS MATERIALIZED (
+        SELECT id, provider, provider_message_id FROM orphan_reports ORDER BY id DESC LIMIT {LOOKED_AT}
+    )
+    SELECT
+        (SELECT id FROM turn ORDER BY id OFFSET {LOOKED_AT - 1}) AS reached,
+        ARRAY(
+            SELECT o.id FROM (TABLE turn UNION TABLE newest) AS o
+            WHERE 1 = (SELECT count(*) FROM attempts AS a
+                       WHERE a.provider = o.provider AND a.provider_message_id = o.provider_message_id
+                       AND a.message_id >= :oldest)
+            ORDER BY o.id
+        ) AS known
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("after", type_=Uuid), bindparam("oldest", type_=Uuid))
+
+_LOCK: Final = text(
+    """
+    SELECT id, receipt_id, provider, provider_message_id, report FROM orphan_reports
+    WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED
+    """
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What one look at a part of the orphans has shown."""
+
+    known: tuple[UUID, ...]
+    """Those whose attempt has become known."""
+
+    reached: UUID
+    """After which the next part begins; nil where this one was the last."""
 
 
 async def add_orphans(connection: Connection, orphans: Sequence[OrphanReport]) -> None:
@@ -69,11 +99,15 @@ async def add_orphans(connection: Connection, orphans: Sequence[OrphanReport]) -
     )
 
 
-async def lock_known_orphans(
-    connection: Connection, *, oldest: UUID, limit: int, among: Among = ALL_DUE
-) -> list[OrphanReport]:
-    """Lock kept reports whose attempt, of a message not before `oldest`, has become known."""
-    rows = await _KNOWN_BY_NOW.rows(connection, among, oldest=oldest, limit=limit)
+async def sweep_orphans(connection: Connection, *, after: UUID, oldest: UUID) -> Sweep:
+    """Look which of the newest, and of those that follow `after`, have an attempt of a message not before `oldest`."""
+    row = (await connection.execute(_SWEEP, {"after": after, "oldest": oldest})).one()
+    return Sweep(known=tuple(row.known), reached=row.reached or FROM_THE_FIRST)
+
+
+async def lock_orphans(connection: Connection, ids: Sequence[UUID]) -> list[OrphanReport]:
+    """Lock kept reports; those that somebody else has locked or removed are left out."""
+    rows = (await connection.execute(_LOCK, {"ids": list(ids)})).all()
     return [OrphanReport(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
 
 

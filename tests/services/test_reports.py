@@ -134,9 +134,9 @@ async def test_a_report_for_an_unknown_id_waits_until_its_attempt_is_known(
     await webhook(intake, status("delivered"))
     await reports.process_receipts(limit=10)
     assert (await state(message_id))["status"] == "sending"
-    assert await reports.apply_orphans(limit=10) == 0
+    assert await reports.apply_orphans() == 0
     await dispatcher.settle([Result(assignment=assignment, outcome=ACCEPTED)])
-    assert await reports.apply_orphans(limit=10) == 1
+    assert await reports.apply_orphans() == 1
     assert (await state(message_id))["status"] == "delivered"
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM orphan_reports")) == 0
@@ -152,7 +152,7 @@ async def test_a_provider_id_that_two_attempts_share_is_no_evidence(
         ids.append(message_id)
     await webhook(intake, status("delivered"))
     await reports.process_receipts(limit=10)
-    await reports.apply_orphans(limit=10)
+    await reports.apply_orphans()
     assert [(await state(i))["status"] for i in ids] == ["sent", "sent"]
 
 

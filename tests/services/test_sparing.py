@@ -90,7 +90,7 @@ async def test_a_report_that_cannot_be_applied_once_its_attempt_is_known_is_left
         await dispatcher.settle([Result(assignment=assignment, outcome=replace(ACCEPTED, provider_message_id=name))])
     broken, *others = names
     await spoil(engine, how, broken)
-    assert [await reports.apply_orphans(limit=10) for _ in range(2)] == [2, 0]
+    assert [await reports.apply_orphans() for _ in range(2)] == [2, 0]
     assert {key for key, value in (await statuses(engine)).items() if value == "delivered"} == set(others)
 
 
