@@ -2,7 +2,8 @@
 
 A provider's clock and the time that a request takes put a message on either side of midnight, or of any other moment.
 So a message of theirs is matched with whatever attempt of ours it belongs to, whenever that began; and one of ours is
-missing only when it shows up nowhere near its time.
+missing only when it shows up nowhere near its time. The request of one whose outcome was unknown may have gone out
+again hours later, and either time may be the one at which it was taken.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from app.domain.references import AttemptRef
 from app.domain.status import FINAL, MessageStatus
 
 AROUND: Final = timedelta(minutes=15)
-"""How far the moment at which a provider took a message may be from the one at which its attempt began: as long as
-resends may take, and the clocks may differ."""
+"""How far the moment at which a provider took a message may be from the one at which its request went out: as long as
+a worker may take over it, and the clocks may differ."""
 
 MOST_LISTED: Final = 200
 """Differences that an audit names; the others are counted."""
@@ -86,6 +87,9 @@ class OurAttempt:
     ref: AttemptRef
     phase: AttemptPhase
     started_at: datetime
+    last_sent_at: datetime
+    """When its request last went out: when it began, or at its last resend under the same idempotency key."""
+
     status: MessageStatus
     """The message's."""
 

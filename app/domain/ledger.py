@@ -45,8 +45,9 @@ class Tally:
 class Ledger:
     """The audit of one day while it is being made, in memory that does not grow with the day's messages."""
 
-    def __init__(self) -> None:
-        """Begin with nothing on either side."""
+    def __init__(self, *, until: datetime | None = None) -> None:
+        """Begin with nothing on either side; take where the part of the day ends that is audited, if anywhere."""
+        self._until = until
         self.ours = Tally()
         self.theirs = Tally()
         self.matched = 0
@@ -67,14 +68,18 @@ class Ledger:
             self._seen_early[ref] = started_at
 
     def look_for(self, ours: OurAttempt) -> None:
-        """Miss an attempt of ours, unless the provider has listed it or does so near its time."""
-        if self._seen_early.pop(ours.ref, None) is None:
+        """Miss an attempt of ours, unless the provider has listed it or does so near its time.
+
+        One whose request went out once more after the end is not missed: it may have been taken only then.
+        """
+        seen = self._seen_early.pop(ours.ref, None) is not None
+        if not seen and (self._until is None or ours.last_sent_at < self._until):
             self._unseen[ours.ref] = ours
 
     def pass_by(self, moment: datetime | None = None) -> None:
         """Give up on what lies so far before a moment that nothing after it can belong to it; None ends the day."""
         limit = None if moment is None else moment - AROUND
-        for ref in [r for r, ours in self._unseen.items() if limit is None or ours.started_at < limit]:
+        for ref in [r for r, ours in self._unseen.items() if limit is None or ours.last_sent_at < limit]:
             self.note(missing(self._unseen.pop(ref)))
         for ref in [r for r, started_at in self._seen_early.items() if limit is None or started_at < limit]:
             del self._seen_early[ref]

@@ -169,8 +169,8 @@ class Auditor:
         What the provider lists is evidence: an attempt of ours whose outcome was not known is resolved by it. Raises
         `AuditNotMade`, and `StoreUnavailable`.
         """
-        ledger = Ledger()
         spans = [await self._whole(provider, day)]
+        ledger = Ledger(until=spans[0].after)
         while spans:
             span = spans.pop()
             page = await self._list(provider, span)

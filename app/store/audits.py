@@ -30,8 +30,8 @@ _CLOCKS_APART: Final = timedelta(hours=1)
 """Ids are made by the API's clocks, attempts are timed by the database's."""
 
 _OURS: Final = """
-    a.message_id, a.no, a.phase, a.started_at, a.provider_message_id, m.status, m.attempts, m.segments,
-    m.billed_segments, m.price, m.price_currency
+    a.message_id, a.no, a.phase, a.started_at, coalesce(a.resent_at, a.started_at) AS last_sent_at,
+    a.provider_message_id, m.status, m.attempts, m.segments, m.billed_segments, m.price, m.price_currency
 """
 
 _NAMED: Final = text(
@@ -191,6 +191,7 @@ def _ours(row: Row[Any]) -> OurAttempt:
         ref=AttemptRef(message_id=UUID(str(row.message_id)), number=row.no),
         phase=AttemptPhase(row.phase),
         started_at=row.started_at,
+        last_sent_at=row.last_sent_at,
         status=MessageStatus(row.status),
         is_newest=row.no == row.attempts,
         provider_message_id=row.provider_message_id,

@@ -24,6 +24,7 @@ OURS: Final = OurAttempt(
     ref=REF,
     phase=AttemptPhase.ACCEPTED,
     started_at=NOON,
+    last_sent_at=NOON,
     status=MessageStatus.DELIVERED,
     is_newest=True,
     provider_message_id="p-1",
@@ -144,6 +145,22 @@ def test_what_is_listed_nowhere_near_its_time_is_missing() -> None:
     assert ledger.result.differences == {DifferenceKind.UNKNOWN_TO_THEM: 1}
     [difference] = ledger.result.listed
     assert (difference.message_id, difference.attempt, difference.ours) == (REF.message_id, 1, "delivered")
+
+
+def test_what_was_sent_again_later_is_missed_only_long_after_that() -> None:
+    ledger = Ledger()
+    ledger.look_for(replace(OURS, last_sent_at=NOON + timedelta(hours=3)))
+    ledger.pass_by(NOON + timedelta(hours=3, minutes=15))
+    assert ledger.result.agrees
+    ledger.pass_by(NOON + timedelta(hours=3, minutes=16))
+    assert ledger.result.differences == {DifferenceKind.UNKNOWN_TO_THEM: 1}
+
+
+def test_what_was_sent_again_on_another_day_is_not_missed() -> None:
+    ledger = Ledger(until=NOON + timedelta(hours=12))
+    ledger.look_for(replace(OURS, last_sent_at=NOON + timedelta(hours=15)))
+    ledger.pass_by()
+    assert ledger.result.agrees
 
 
 def test_differences_are_all_counted_and_the_first_ones_named() -> None:

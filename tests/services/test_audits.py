@@ -118,6 +118,20 @@ async def test_every_kind_of_difference_is_found(
     assert not result.agrees
 
 
+async def test_what_may_have_been_taken_by_a_resend_on_another_day_is_not_called_unknown_to_them(
+    auditor: Auditor, sent: list[UUID], engine: Engine
+) -> None:
+    told = {}
+    for resent in ("now()", "now() + interval '1 day'"):
+        await change(
+            engine,
+            f"UPDATE attempts SET provider_message_id = 'sbx_unheard', resent_at = {resent} WHERE message_id = :id",
+            id=sent[0],
+        )
+        told[resent] = (await auditor.make("sandbox", today())).result.differences
+    assert [DifferenceKind.UNKNOWN_TO_THEM in each for each in told.values()] == [True, False]
+
+
 async def test_a_listed_message_resolves_what_nobody_could_tell(
     auditor: Auditor, sent: list[UUID], engine: Engine, state: State
 ) -> None:
