@@ -20,7 +20,6 @@ from app.domain.change import (
     LeaveQueue,
     QueueStep,
     Requeue,
-    Work,
 )
 from app.domain.conclusions import (
     NOTHING_OFFERED,
@@ -86,12 +85,13 @@ def settle(
     jitter: float,
     policy: LifecyclePolicy,
     capabilities: Capabilities = NOTHING_OFFERED,
+    crashes: int = 0,
 ) -> Change:
     """Draw the conclusion from one send's outcome; `tries` are those before it.
 
-    With another fence than the attempt's, a rescue has been here: the outcome is evidence about its
-    own attempt, but decides no retry. Without, the worker has outlived the attempt, and the crashes of
-    those before it are forgotten.
+    With another fence than the attempt's, a rescue has been here: the outcome is no more than evidence about its
+    own attempt, and the `crashes` that are counted by now stay. Without, the worker has outlived the attempt, and
+    the crashes of those before it are forgotten.
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
@@ -102,10 +102,11 @@ def settle(
             return accepted(message, attempt, outcome, now=now, capabilities=capabilities, policy=policy)
         case Rejected(failure=failure) if _tells(attempt, outcome):
             return rejected(message, attempt, failure)
-        case Deferred() if fenced or message.status is not MessageStatus.SENDING:
-            return _deferred_late(message, attempt, outcome, now=now)
+        case Deferred() if (fenced and attempt.inquiries) or message.status is not MessageStatus.SENDING:
+            return _deferred_in_vain(message, attempt, outcome)
         case Deferred():
-            retry = NotSent(outcome=outcome, tries=tries, crashes=0)
+            # That a fenced worker sent nothing ends the wait for evidence, as records that do not show it would.
+            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes if fenced else 0)
             return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
         case Rejected(failure=failure) | Unknown(failure=failure):
             return _not_known(
@@ -199,21 +200,18 @@ def _not_known(
     return with_failure(change, failure)
 
 
-def _deferred_late(message: MessageState, attempt: AttemptState, outcome: Deferred, *, now: datetime) -> Change:
-    """Take a fenced worker's word that it sent nothing: whoever took over then need not wait for evidence.
+def _deferred_in_vain(message: MessageState, attempt: AttemptState, outcome: Deferred) -> Change:
+    """Note that one attempt was not taken, where no other is to follow from it.
 
-    Unless the provider was asked meanwhile by a resend, of which that worker knows nothing.
+    If the provider was asked meanwhile, it may have been by a resend, of which this worker knows nothing: then the
+    attempt stays open. Else the message has its end by another copy, and this one never left.
     """
     if attempt.inquiries:
         change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=attempt)
         return with_failure(change, outcome.failure)
     closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
     change = noted(message, message.status, EventReason.ALREADY_SETTLED, attempt=closed)
-    hand_over = message.status is MessageStatus.SENDING
-    queue = Requeue(work=Work.RESOLVE, due_at=now) if hand_over else None
-    # A second copy is still to leave if the message goes on; else it never does.
-    doubled = message.possible_duplicate and hand_over
-    return with_failure(replace(change, queue=queue, possible_duplicate=doubled), outcome.failure)
+    return with_failure(replace(change, possible_duplicate=False), outcome.failure)
 
 
 def _tells(attempt: AttemptState, outcome: Rejected | Deferred) -> bool:

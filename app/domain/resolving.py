@@ -228,9 +228,6 @@ def resolve(
     A provider that can be asked is never given a second copy because it did not answer: what it declares is what
     keeps its messages from being doubled, so what it cannot tell in time stays unconfirmed.
     """
-    again = Requeue(work=sending_work(crashes), due_at=now)
-    if attempt.phase is AttemptPhase.NOT_SENT:
-        return command(message, MessageStatus.QUEUED, reason=EventReason.RETRY, attempt=attempt, queue=again)
     until = waits_until(attempt, policy.evidence_wait)
     if until is not None and now < until:
         return _look_again(message, attempt, EventReason.OUTCOME_UNKNOWN, until)
@@ -242,6 +239,7 @@ def resolve(
         and now < message.expires_at
     )
     if may_resend:
+        again = Requeue(work=sending_work(crashes), due_at=now)
         change = command(message, MessageStatus.QUEUED, reason=EventReason.NO_EVIDENCE, attempt=closed, queue=again)
         return replace(change, possible_duplicate=True)
     change = command(

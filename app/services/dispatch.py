@@ -130,6 +130,7 @@ class Dispatcher:
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
             capabilities=capabilities_of(self._adapters, work.attempt.provider),
             policy=self._config.policy,
+            crashes=work.crashes,
         )
         return self._in_turn(change, result, left=work.state.expires_at - now, now=now)
 

@@ -21,7 +21,6 @@ from app.domain.evidence import (
 )
 from app.domain.foreign import storable_message
 from app.domain.inquiry import Inquiry, Sighting, judge, next_inquiry, search_span
-from app.domain.message import AttemptPhase
 from app.domain.provider import SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.resolving import ask, found, not_found, resent, resolve, unanswered
@@ -137,11 +136,9 @@ class Resolver:
         policy = self._config.policy
         worth_seconds = (work.state.expires_at - work.now).total_seconds()
         capabilities = capabilities_of(self._adapters, work.attempt.provider)
-        inquiry = None
-        if work.attempt.phase is not AttemptPhase.NOT_SENT:
-            inquiry = next_inquiry(
-                work.state, work.attempt, capabilities, now=work.now, crashes=work.crashes, policy=policy.inquiry
-            )
+        inquiry = next_inquiry(
+            work.state, work.attempt, capabilities, now=work.now, crashes=work.crashes, policy=policy.inquiry
+        )
         query = self._query(work, inquiry)
         if inquiry is None or (query is None and inquiry is not Inquiry.RESEND):
             change = resolve(

@@ -159,4 +159,4 @@ def test_a_fenced_worker_that_sent_nothing_leaves_the_flag_to_the_copy_that_is_s
     message, second = sending(message)
     message, second = after(rescue(message, second, fence=8, now=NOW, policy=POLICY), message)
     change = settle(message, second, DEFERRED, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY)
-    assert (change.status, change.possible_duplicate) == (MessageStatus.SENDING, True)
+    assert (change.status, change.possible_duplicate) == (MessageStatus.QUEUED, True)

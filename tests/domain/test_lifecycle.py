@@ -17,7 +17,6 @@ from app.domain.status import IllegalTransition, MessageStatus
 from tests.domain.lives import (
     ACCEPTED,
     DEFERRED,
-    LATER,
     NOW,
     POLICY,
     QUEUED,
@@ -123,23 +122,6 @@ def test_a_rescue_fences_the_old_worker_and_awaits_evidence() -> None:
     assert change.attempt == replace(attempt, phase=AttemptPhase.UNKNOWN, fence=8)
     assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.WORKER_LOST)
     assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120), crashes=1)
-
-
-def test_a_fenced_workers_acceptance_is_evidence() -> None:
-    message, attempt = sending()
-    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
-    change = settled(message, attempt, ACCEPTED, fence=7)
-    assert (change.status, change.queue) == (MessageStatus.SENT, LeaveQueue())
-
-
-def test_a_fenced_workers_deferral_is_evidence_but_the_resolver_decides_the_retry() -> None:
-    message, attempt = sending()
-    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
-    change = settled(message, attempt, DEFERRED, fence=7)
-    assert (change.status, change.queue) == (MessageStatus.SENDING, Requeue(work=Work.RESOLVE, due_at=NOW))
-    message, attempt = after(change, message)
-    again = given_up(message, attempt)
-    assert (again.status, again.queue) == (MessageStatus.QUEUED, Requeue(work=Work.SEND, due_at=LATER))
 
 
 def test_without_evidence_at_most_once_ends_unconfirmed_and_is_never_sent_again() -> None:

@@ -15,7 +15,7 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.evidence import NoAnswer, Price, ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
 from app.domain.lifecycle import begin, report, settle
-from app.domain.message import AttemptPhase, AttemptState, MessageState
+from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, MessageState
 from app.domain.provider import Capabilities, Deferred, ProviderFailure, Rejected, SendOutcome
 from app.domain.resolving import ask, found, not_found, rescue, resent, unanswered
 from app.domain.status import MessageStatus
@@ -23,6 +23,7 @@ from app.domain.waiting import redrive
 from tests.domain.lives import (
     ACCEPTED,
     DEFERRED,
+    LATER,
     NOW,
     POLICY,
     QUEUED,
@@ -243,9 +244,10 @@ def test_a_message_that_three_workers_died_over_is_set_aside_and_can_be_redriven
 
 
 def test_a_message_whose_worker_died_goes_out_alone() -> None:
-    message, attempt = unknown()
-    change = given_up(message, replace(attempt, phase=AttemptPhase.NOT_SENT), now=NOW, crashes=1)
-    assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=NOW)
+    message, attempt = sending(replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE))
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    change = given_up(message, attempt, crashes=1)
+    assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=LATER)
 
 
 @pytest.mark.parametrize("outcome", [DEFERRED, UNKNOWN])
@@ -254,14 +256,6 @@ def test_a_worker_that_outlives_an_attempt_clears_the_message_of_earlier_deaths(
     for change in (sent, resend):
         assert isinstance(change.queue, Requeue)
         assert (change.queue.work is Work.SEND_ALONE, change.queue.crashes) == (False, 0)
-
-
-@pytest.mark.parametrize("outcome", [DEFERRED, UNKNOWN])
-def test_a_worker_that_comes_back_after_its_lease_clears_the_message_of_nothing(outcome: SendOutcome) -> None:
-    message, attempt = sending()
-    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
-    change = settled(message, attempt, outcome, fence=7)
-    assert not isinstance(change.queue, Requeue) or change.queue.crashes is None
 
 
 def test_records_that_do_not_show_it_clear_the_message_of_nothing() -> None:

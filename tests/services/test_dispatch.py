@@ -160,9 +160,9 @@ async def test_a_lost_workers_message_is_rescued_and_ends_unconfirmed_without_ev
 
 @pytest.mark.parametrize(
     ("outcome", "status", "phase"),
-    [(ACCEPTED, "sent", "accepted"), (REJECTED, "failed", "rejected"), (DEFERRED, "sending", "not_sent")],
+    [(ACCEPTED, "sent", "accepted"), (REJECTED, "failed", "rejected"), (DEFERRED, "queued", "not_sent")],
 )
-async def test_a_zombies_outcome_is_evidence_and_decides_no_retry(
+async def test_a_zombies_outcome_is_evidence_of_its_own_attempt(
     dispatcher: Dispatcher,
     accept: Accept,
     engine: Engine,

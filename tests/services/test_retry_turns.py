@@ -9,8 +9,10 @@ from sqlalchemy import text
 from app.domain.delivery_errors import DeliveryError
 from app.domain.provider import Deferred, ProviderFailure
 from app.services.dispatch import Dispatcher, Result
+from app.services.rescue import Rescue
 from app.store.engine import Engine
 from tests.services.conftest import Accept
+from tests.services.test_dispatch import end_leases
 
 REFUSED = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="refused"))
 VALID_SECONDS = 8
@@ -52,3 +54,16 @@ async def test_a_message_that_is_given_up_keeps_no_place_from_the_others(
         waits = await connection.scalar(text("SELECT extract(epoch FROM due_at - now()) FROM dispatch_queue"))
     # Forty places would lie four seconds away; what remains is the random wait of a first retry.
     assert float(waits or 0) <= 1
+
+
+async def test_who_comes_back_after_its_lease_waits_for_its_turn_like_any_other(
+    dispatcher: Dispatcher, accept: Accept, engine: Engine, rescuer: Rescue
+) -> None:
+    results = await claim_all(dispatcher, accept, 41)
+    await end_leases(engine)
+    assert await rescuer.take_over(limit=41) == 41
+    await dispatcher.settle(results)
+    async with engine.connect() as connection:
+        waits = text("SELECT max(extract(epoch FROM due_at - now())), sum(tries), sum(crashes) FROM dispatch_queue")
+        longest, tries, crashes = (await connection.execute(waits)).one()
+    assert (float(longest) > 2, tries, crashes) == (True, 41, 41)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from app.domain.change import Change, Work
 from app.domain.evidence import ByRecipient, ByReference, NoAnswer, ProviderMessage, SearchAnswer, SearchPage
 from app.domain.inquiry import Inquiry, Sighting, search_span
-from app.domain.message import AttemptPhase, AttemptState
+from app.domain.message import AttemptState
 from app.domain.provider import Accepted, SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.status import MessageStatus
@@ -68,11 +68,10 @@ class Asking:
     def _begin(self, worker: Worker, text: Text, attempt: AttemptState, row: QueueRow) -> Question | None:
         around, store, now = self.around, self.around.database.store, self.around.database.now
         message, policy = store.messages[text.state.id], around.scenario.policy
-        capabilities, inquiry = around.scenario.capabilities, None
-        if attempt.phase is not AttemptPhase.NOT_SENT:
-            inquiry = around.decisions.next_inquiry(
-                message, attempt, capabilities, now=now, crashes=row.crashes, policy=policy.inquiry
-            )
+        capabilities = around.scenario.capabilities
+        inquiry = around.decisions.next_inquiry(
+            message, attempt, capabilities, now=now, crashes=row.crashes, policy=policy.inquiry
+        )
         self._count_spent_key(attempt, inquiry)
         if inquiry is None:
             change = around.decisions.resolve(

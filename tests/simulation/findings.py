@@ -103,25 +103,15 @@ def _excess(run: Finished, message: MessageState, taken: int) -> Iterator[str]:
 
 def _flagged(run: Finished, message: MessageState) -> Iterator[str]:
     """It is a possible duplicate exactly where more than one of its attempts may have been taken."""
-    attempts, events = run.database.store.attempts[message.id], [line.event for line in _lines(run, message.id)]
+    attempts = run.database.store.attempts[message.id]
     copies = may_have_been_taken(message, attempts)
-    if not is_flagged_rightly(message, attempts, events):
+    if not is_flagged_rightly(message, attempts):
         yield f"possible_duplicate is {message.possible_duplicate}, and {copies} copies may have been taken"
 
 
-def is_flagged_rightly(
-    message: MessageState, attempts: Mapping[int, AttemptState], events: Iterable[StatusEvent]
-) -> bool:
-    """Whether it is a possible duplicate where more than one copy may have left or is to leave, and only there.
-
-    Once a worker that was taken for dead has said that the second copy never left, the flag may say too much: when the
-    first is found to have been taken before the other is tried again, nobody looks at the second attempt any more.
-    """
-    if message.possible_duplicate == (may_have_been_taken(message, attempts) > 1):
-        return True
-    newest = message.attempts
-    told_late = any(each.reason is EventReason.ALREADY_SETTLED and each.attempt == newest for each in events)
-    return message.possible_duplicate and told_late and attempts[newest].phase is AttemptPhase.NOT_SENT
+def is_flagged_rightly(message: MessageState, attempts: Mapping[int, AttemptState]) -> bool:
+    """Whether it is a possible duplicate where more than one copy may have left or is to leave, and only there."""
+    return message.possible_duplicate == (may_have_been_taken(message, attempts) > 1)
 
 
 def may_have_been_taken(message: MessageState, attempts: Mapping[int, AttemptState]) -> int:

@@ -30,9 +30,7 @@ def take(life: Life) -> None:
 def inquire(life: Life) -> None:
     """Choose a question once it is due, or let the guarantee decide."""
     row, message, attempt, capabilities = life.due(), life.message, life.newest, life.capabilities
-    inquiry = None
-    if attempt.phase is not AttemptPhase.NOT_SENT:
-        inquiry = next_inquiry(message, attempt, capabilities, now=life.now, crashes=row.crashes, policy=POLICY.inquiry)
+    inquiry = next_inquiry(message, attempt, capabilities, now=life.now, crashes=row.crashes, policy=POLICY.inquiry)
     if inquiry is None:
         change = resolve(message, attempt, now=life.now, capabilities=capabilities, policy=POLICY, crashes=row.crashes)
         life.write(change)

@@ -177,6 +177,7 @@ class Life:
                     jitter=jitter,
                     policy=POLICY,
                     capabilities=capabilities,
+                    crashes=row.crashes,
                 )
 
     def _take(self, number: int) -> None:

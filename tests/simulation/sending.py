@@ -127,6 +127,7 @@ class Sending:
             jitter=around.chances.random.random(),
             capabilities=around.scenario.capabilities,
             policy=around.scenario.policy,
+            crashes=row.crashes if row else 0,
         )
         try:
             around.database.commit([change])
