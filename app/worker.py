@@ -18,7 +18,7 @@ from app import telemetry
 from app.bootstrap import QUESTIONS, WorkerContext, build_worker, spare_the_collector
 from app.services.dispatch import Result
 from app.services.isolation import LoneTurns
-from app.services.resolver import Question
+from app.services.questions import Questions
 from app.services.sends import Sends
 from app.services.submitting import Assignment
 from app.services.unstarted import give_back_unstarted
@@ -52,7 +52,7 @@ class Worker:
         self._wake_receipts = asyncio.Event()
         self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=self._wake_dispatch.set)
         self._results: asyncio.Queue[Result] = asyncio.Queue()
-        self._questions: set[asyncio.Task[None]] = set()
+        self._questions = Questions(context.resolver, most=QUESTIONS, keep=self._keep, on_end=self._wake_dispatch.set)
         self._lone_turns = LoneTurns()
 
     def stop(self) -> None:
@@ -80,7 +80,7 @@ class Worker:
                 raise
             _log.warning("drain cut short", sends=len(self._sends.tasks), unsettled=self._results.qsize())
         finally:
-            for task in self._sends.tasks | self._questions:
+            for task in self._sends.tasks | self._questions.tasks:
                 task.cancel()
             await self._context.transport.aclose()
             await self._context.engine.dispose()
@@ -146,21 +146,25 @@ class Worker:
                 await self._pause(self._wake_dispatch)
 
     async def _claim(self) -> list[Assignment]:
-        """Claim as much as there is room for, or in a lone turn one message once nothing else is being sent."""
-        if self._lone_turns.is_called and not self._sends.idle:
-            return []
-        if self._lone_turns.is_called and (lone := await self._claim_alone()):
-            return lone
+        """Claim as much as there is room for, or in a lone turn one message once nothing else is under way."""
+        if self._lone_turns.is_called:
+            if not (self._sends.idle and self._questions.idle):
+                return []
+            lone = await self._begin_alone()
+            if self._lone_turns.is_called:
+                return lone
         room = self._sends.room()
         return await self._context.dispatcher.claim(limit=min(room, _BATCH)) if room else []
 
-    async def _claim_alone(self) -> list[Assignment]:
-        """Claim one message by itself; where there is none, or the turn is over, the others have theirs."""
-        goes_on = self._lone_turns.goes_on(now=time.monotonic())
-        lone = await self._context.dispatcher.claim(limit=1, alone=True) if goes_on else []
-        if not lone:
-            self._lone_turns.end(now=time.monotonic())
-        return lone
+    async def _begin_alone(self) -> list[Assignment]:
+        """Resend one message or claim one; where there is none, or the turn is over, the others have theirs."""
+        if self._lone_turns.goes_on(now=time.monotonic()):
+            if await self._questions.begin_alone():
+                return []
+            if lone := await self._context.dispatcher.claim(limit=1, alone=True):
+                return lone
+        self._lone_turns.end(now=time.monotonic())
+        return []
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Wait to be woken, at most until the next poll; polling is the truth."""
@@ -213,24 +217,9 @@ class Worker:
 
     async def _resolve(self) -> None:
         while not self._stopping.is_set():
-            free = QUESTIONS - len(self._questions)
-            for question in await self._context.resolver.begin(limit=free) if free else []:
-                task = asyncio.create_task(self._inquire(question))
-                self._questions.add(task)
-                task.add_done_callback(self._questions.discard)
+            if not self._lone_turns.is_called:
+                await self._questions.begin()
             await asyncio.sleep(_WATCH_SECONDS)
-
-    async def _inquire(self, question: Question) -> None:
-        answer = await self._context.resolver.ask(question)
-
-        async def conclude() -> None:
-            await self._context.resolver.conclude(question, answer)
-
-        try:
-            await self._keep(conclude)
-        except Exception:  # noqa: BLE001 - its lease ends and a rescue takes over; the log has the trace
-            _log.exception("inquiry not concluded", message_id=str(question.assignment.attempt.message_id))
-        self._wake_dispatch.set()
 
     async def _keep_house(self) -> None:
         while not self._stopping.is_set():
@@ -249,8 +238,8 @@ class Worker:
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
                 await self._keep(self._give_back)
-                while self._sends.tasks or self._questions:
-                    await asyncio.wait(self._sends.tasks | self._questions, return_when=asyncio.FIRST_COMPLETED)
+                while under_way := self._sends.tasks | self._questions.tasks:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                     await self._keep(self._settle_rest)
                 await self._keep(self._settle_rest)
         except TimeoutError:

@@ -18,8 +18,8 @@ from app.domain.waiting import claim
 from app.services.sparing import Sparing
 from app.store.among import Among
 from app.store.changes import apply_changes
-from app.store.engine import Autocommit, Engine, StoreUnavailable, transaction
-from app.store.queue import DueMessage, OpenWork, due_ids, has_due, lock_due, lock_leased
+from app.store.engine import Engine, StoreUnavailable, transaction
+from app.store.queue import DueMessage, OpenWork, due_ids, lock_due, lock_leased
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,7 +48,6 @@ class Claims:
     ) -> None:
         """Take the store, how long a claim lasts, after how many crashes none is made, and who claims."""
         self._engine = engine
-        self._autocommit = Autocommit(engine)
         self._lease = lease
         self._poison_crashes = poison_crashes
         self._worker = worker
@@ -66,15 +65,13 @@ class Claims:
         Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered.
         """
         await self._give_back()
-        claimed = await self._sparing.do(
+        while claimed := await self._sparing.do(
             lambda among: self._take(limit, work, among), lambda among: self._find(limit, work, among)
-        )
-        return [item for item in claimed if item.begun.status is MessageStatus.SENDING]  # the others expired
-
-    async def has_lone(self) -> bool:
-        """Tell whether a message is due that is to go out by itself; raises `StoreUnavailable`."""
-        async with self._autocommit.connect() as connection:
-            return await has_due(connection, Work.SEND_ALONE)
+        ):
+            # The others have ended; where all have, more may be due, which need not wait for the next claim.
+            if begun := [item for item in claimed if item.begun.status is MessageStatus.SENDING]:
+                return begun
+        return []
 
     async def _take(self, limit: int, work: Work, among: Among) -> list[Claimed]:
         asked_at = time.monotonic()

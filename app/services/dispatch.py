@@ -20,10 +20,10 @@ from app.domain.retry_budget import RetryBudget
 from app.services.claiming import Claimed, Claims
 from app.services.sparing import all_or_each
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
-from app.services.webhooks import Adapters, capabilities_of
+from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.changes import apply_changes, apply_to_untouched
 from app.store.engine import Autocommit, Engine, transaction
-from app.store.queue import OpenWork, lock_attempts
+from app.store.queue import OpenWork, has_lone, lock_attempts
 
 _WAITS_FOR_ITS_TURN: Final = 0.9
 """The part of what is left of a message's validity that a retry may wait for its turn: the rest is for sending it."""
@@ -59,8 +59,9 @@ class Dispatcher:
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
 
     async def has_lone(self) -> bool:
-        """Tell whether a message is due that is to go out while its worker sends nothing else."""
-        return await self._claims.has_lone()
+        """Tell whether a message is due that is to go out while its worker sends nothing else, be it by a resend."""
+        async with self._autocommit.connect() as connection:
+            return await has_lone(connection, resenders_of(self._adapters))
 
     async def claim(self, *, limit: int, alone: bool = False) -> list[Assignment]:
         """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.

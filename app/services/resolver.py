@@ -27,7 +27,7 @@ from app.domain.resolving import ask, found, not_found, resent, resolve, unanswe
 from app.services.records import ProviderRecords
 from app.services.sparing import Sparing
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
-from app.services.webhooks import Adapters, capabilities_of
+from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, transaction
@@ -70,6 +70,7 @@ class Resolver:
         self._worker = worker
         self._engine = engine
         self._adapters = adapters
+        self._resenders = resenders_of(adapters)
         self._submitter = submitter
         self._records = records
         self._config = config
@@ -78,16 +79,19 @@ class Resolver:
     async def begin(self, *, limit: int) -> list[Question]:
         """Take what is due: end what nothing more can be asked about, and give the questions about the rest.
 
-        One that cannot be taken is logged and left alone for a while. Raises `StoreUnavailable`; a question that is
-        not asked then is asked after its lease.
+        What a worker died over is left to `begin_alone` where its provider may be asked by a resend. One that cannot
+        be taken is logged and left alone for a while. Raises `StoreUnavailable`; a question that is not asked then is
+        asked after its lease.
         """
-        taken = await self._sparing.do(
-            lambda among: self._take_due(limit, among), lambda among: self._find(limit, among)
-        )
-        for change, question in taken:
-            if question is None and change.event.reason is EventReason.NO_EVIDENCE:
-                _log.warning("no evidence", message_id=str(change.message_id), status=change.status.value)
-        return [question for _, question in taken if question is not None]
+        return [question for question in await self._begin(limit, alone=False) if question is not None]
+
+    async def begin_alone(self) -> Question | None:
+        """Take one of those that `begin` leaves, to be asked about while its worker sends nothing else."""
+        while taken := await self._begin(1, alone=True):
+            for question in taken:
+                if question is not None:
+                    return question
+        return None
 
     async def ask(self, question: Question) -> Answer:
         """Ask one question; whatever goes wrong is an answer that tells nothing."""
@@ -117,10 +121,19 @@ class Resolver:
             await self.conclude(question, await self.ask(question))
         return len(questions)
 
-    async def _take_due(self, limit: int, among: Among) -> list[tuple[Change, Question | None]]:
+    async def _begin(self, limit: int, *, alone: bool) -> list[Question | None]:
+        taken = await self._sparing.do(
+            lambda among: self._take_due(limit, alone, among), lambda among: self._find(limit, alone, among)
+        )
+        for change, question in taken:
+            if question is None and change.event.reason is EventReason.NO_EVIDENCE:
+                _log.warning("no evidence", message_id=str(change.message_id), status=change.status.value)
+        return [question for _, question in taken]
+
+    async def _take_due(self, limit: int, alone: bool, among: Among) -> list[tuple[Change, Question | None]]:
         asked_at = time.monotonic()
         async with transaction(self._engine) as connection:
-            work = await lock_unresolved(connection, limit=limit, among=among)
+            work = await lock_unresolved(connection, limit=limit, resenders=self._resenders, alone=alone, among=among)
             if not work:
                 return []
             fence = await next_fence(connection)
@@ -128,9 +141,9 @@ class Resolver:
             await apply_changes(connection, [change for change, _ in taken])
         return taken
 
-    async def _find(self, limit: int, among: Among) -> list[UUID]:
+    async def _find(self, limit: int, alone: bool, among: Among) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            return await unresolved_ids(connection, limit=limit, among=among)
+            return await unresolved_ids(connection, limit=limit, resenders=self._resenders, alone=alone, among=among)
 
     def _take(self, work: Unresolved, fence: int, asked_at: float) -> tuple[Change, Question | None]:
         policy = self._config.policy

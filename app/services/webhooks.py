@@ -37,6 +37,11 @@ def capabilities_of(adapters: Adapters, provider: str) -> Capabilities:
     return Capabilities() if adapter is None else adapter.capabilities
 
 
+def resenders_of(adapters: Adapters) -> frozenset[str]:
+    """Name the provider accounts that may be asked by a resend, which is a send like any other."""
+    return frozenset(name for name, each in adapters.items() if each.capabilities.idempotency_window is not None)
+
+
 @dataclass(kw_only=True, slots=True)
 class WebhookSource:
     """Who a webhook says it comes from, as far as its URL tells; its body has not been looked at.

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, SmallInteger, Uuid, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Integer, Row, SmallInteger, Text, Uuid, bindparam, text
 
 from app.domain.change import Work
 from app.domain.message import AttemptState, MessageState
@@ -45,20 +45,31 @@ _DUE: Final = DueStatement(
     """  # noqa: S608 - constants of this module
 )
 
-_HAS_DUE: Final = text(
-    """
-    SELECT EXISTS (SELECT FROM dispatch_queue WHERE work = :work AND leased_until IS NULL AND due_at <= now())
-    """
-)
+# To ask by a resend is to send once more, so nothing goes out beside it where a worker has died over the message.
+_IS_LONE: Final = "q.crashes > 0 AND a.provider = ANY(:resenders)"
 
 _UNRESOLVED: Final = DueStatement(
     f"""
     {_WITH_NEWEST_ATTEMPT}
     WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND q.message_id {IS_AMONG}
+    AND ({_IS_LONE}) = :alone
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
-    """
+    """,
+    resenders=ARRAY(Text),
 )
+
+_HAS_LONE: Final = text(
+    f"""
+    SELECT EXISTS (SELECT FROM dispatch_queue WHERE work = 'send_alone' AND leased_until IS NULL AND due_at <= now())
+    OR EXISTS (
+        SELECT FROM dispatch_queue AS q
+        JOIN messages AS m ON m.id = q.message_id
+        JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
+        WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND {_IS_LONE}
+    )
+    """  # noqa: S608 - constants of this module
+).bindparams(bindparam("resenders", type_=ARRAY(Text)))
 
 _LEFT_BEHIND: Final = DueStatement(
     f"""
@@ -166,9 +177,9 @@ async def next_fence(connection: Connection) -> int:
     return token
 
 
-async def has_due(connection: Connection, work: Work) -> bool:
-    """Tell whether anything of this kind is due."""
-    return bool(await connection.scalar(_HAS_DUE, {"work": work.value}))
+async def has_lone(connection: Connection, resenders: Collection[str]) -> bool:
+    """Tell whether anything is due that is to go out by itself, where these providers are asked by resends."""
+    return bool(await connection.scalar(_HAS_LONE, {"resenders": sorted(resenders)}))
 
 
 async def lock_due(
@@ -217,9 +228,14 @@ async def lock_message(
     return None if row is None else (message_state(row), row.now)
 
 
-async def lock_unresolved(connection: Connection, *, limit: int, among: Among = ALL_DUE) -> list[Unresolved]:
-    """Lock messages about whose attempt something is to be found out, or whose wait for evidence is over."""
-    rows = await _UNRESOLVED.rows(connection, among, limit=limit)
+async def lock_unresolved(
+    connection: Connection, *, limit: int, resenders: Collection[str], alone: bool, among: Among
+) -> list[Unresolved]:
+    """Lock messages about whose attempt something is to be found out, or whose wait for evidence is over.
+
+    `alone` gives those that a worker died over and that may be resent, as these providers are; else all others.
+    """
+    rows = await _UNRESOLVED.rows(connection, among, limit=limit, resenders=sorted(resenders), alone=alone)
     return [
         Unresolved(
             state=message_state(row),
@@ -236,9 +252,12 @@ async def lock_unresolved(connection: Connection, *, limit: int, among: Among = 
     ]
 
 
-async def unresolved_ids(connection: Connection, *, limit: int, among: Among) -> list[UUID]:
+async def unresolved_ids(
+    connection: Connection, *, limit: int, resenders: Collection[str], alone: bool, among: Among
+) -> list[UUID]:
     """Name the messages that `lock_unresolved` would lock, whatever is stored of them."""
-    return [row.id for row in await _UNRESOLVED.rows(connection, among, limit=limit)]
+    rows = await _UNRESOLVED.rows(connection, among, limit=limit, resenders=sorted(resenders), alone=alone)
+    return [row.id for row in rows]
 
 
 async def lock_left_behind(

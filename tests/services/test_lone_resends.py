@@ -1,0 +1,119 @@
+"""A resend of a message over which a worker died is a send like its first: nothing else goes out beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.bootstrap import build_adapters, build_worker
+from app.domain.inquiry import Inquiry
+from app.services.dispatch import Dispatcher
+from app.services.records import ProviderRecords
+from app.services.rescue import Rescue
+from app.services.resolver import Resolver
+from app.services.submitting import DispatchConfig, Submitter
+from app.store.engine import Engine
+from app.transport import Transport
+from app.worker import Worker
+from tests.services.conftest import Accept, State
+from tests.services.test_dispatch import end_leases
+from tests.support.counting_provider import TAKEN, CountingProvider
+from tests.support.gateway import SANDBOX, settings_for
+from tests.support.raw_server import serve
+from tests.transport.calls import until
+
+
+@pytest.fixture
+async def suspect(dispatcher: Dispatcher, rescuer: Rescue, accept: Accept, engine: Engine) -> UUID:
+    """A message whose worker died while it sent it."""
+    message_id = await accept()
+    assert len(await dispatcher.claim(limit=1)) == 1
+    await end_leases(engine)
+    assert await rescuer.take_over(limit=1) == 1
+    return message_id
+
+
+async def put_off(engine: Engine, message_id: UUID, *, seconds: float) -> None:
+    statement = text("UPDATE dispatch_queue SET due_at = now() + :seconds * interval '1 second' WHERE message_id = :id")
+    async with engine.begin() as connection:
+        await connection.execute(statement, {"seconds": seconds, "id": message_id})
+
+
+@pytest.mark.parametrize(
+    ("evidence", "inquiry", "alone"),
+    [("idempotency-key", Inquiry.RESEND, True), ("reference-search", Inquiry.REFERENCE, False)],
+)
+async def test_what_a_worker_died_over_is_resent_alone_and_searched_for_in_company(
+    suspect: UUID,
+    state: State,
+    engine: Engine,
+    transport: Transport,
+    shared_database_url: str,
+    config: DispatchConfig,
+    evidence: str,
+    inquiry: Inquiry,
+    alone: bool,
+) -> None:
+    adapters = build_adapters(settings_for(shared_database_url, sandbox={**SANDBOX, "evidence": evidence}))
+    submitter, records = Submitter(adapters, transport, config), ProviderRecords(adapters, transport)
+    resolver = Resolver(engine, adapters, submitter, records, config)
+    assert await Dispatcher(engine, adapters, submitter, config).has_lone() is alone
+    in_company, by_itself = await resolver.begin(limit=10), await resolver.begin_alone()
+    assert [each.inquiry for each in in_company] == ([] if alone else [inquiry])
+    assert (by_itself and by_itself.inquiry) == (inquiry if alone else None)
+    assert (await state(suspect))["queue"][0]["leased_until"] is not None
+    assert await resolver.begin_alone() is None
+
+
+class SlowProvider:
+    """Takes each message after a while, the first one more slowly, and notes which others came in the meantime."""
+
+    def __init__(self) -> None:
+        self.beside: dict[str, set[str]] = {}
+        self._under_way: set[str] = set()
+        self.counting: CountingProvider
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[SlowProvider]:
+        async def take(request: bytes, writer: asyncio.StreamWriter) -> None:
+            [name] = CountingProvider(server=replace(self.counting.server, requests=[request])).taken()
+            self._under_way.add(name)
+            for each in self._under_way:
+                self.beside.setdefault(each, set()).update(self._under_way - {each})
+            # The first one longer than it takes a worker to see what is due.
+            await asyncio.sleep(0.7 if len(self.beside) == 1 else 0.2)
+            self._under_way.discard(name)
+            writer.write(TAKEN)
+            await writer.drain()
+
+        async with serve(take) as server:
+            self.counting = CountingProvider(server=server)
+            yield self
+
+
+async def test_a_resend_waits_until_nothing_else_is_sent_and_nothing_else_begins_beside_it(
+    suspect: UUID, accept: Accept, engine: Engine, state: State, shared_database_url: str
+) -> None:
+    await put_off(engine, suspect, seconds=3_600)
+    before = await accept()
+    async with SlowProvider().running() as provider:
+        sandbox = {**provider.counting.settings, "evidence": "idempotency-key"}
+        settings = settings_for(shared_database_url, sandbox=sandbox)
+        worker = Worker(build_worker(settings), settings.dispatch)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: str(before) in provider.beside)
+        await put_off(engine, suspect, seconds=0)
+        await until(lambda: str(suspect) in provider.beside)
+        after = await accept()
+        await until(lambda: str(after) in provider.beside)
+        worker.stop()
+        async with asyncio.timeout(5):
+            await running
+    assert provider.beside == {str(each): set() for each in (before, suspect, after)}
+    assert {(await state(each))["status"] for each in (before, suspect, after)} == {"sent"}
