@@ -147,14 +147,16 @@ def judge(
     send: SendRequest,
     *,
     bound: Collection[str],
+    rivals: Collection[AttemptState],
     policy: InquiryPolicy,
 ) -> ProviderMessage | Sighting:
     """Say which of the messages found is this attempt; `bound` are provider ids that belong to other attempts.
 
     Our reference proves it. Without one, sender, recipient and text must be the same and the time at which it was
     taken must fall into the attempt's, and there must be only one such message; others beside it are other messages.
-    Where all that is there differs, it is unclear, not nothing: a provider may have changed the text, and nothing
-    would mean another send.
+    Nor may it be that of a rival, an attempt of another message with the same text between the same numbers of which
+    no provider id is known: its own answer or report may yet name this one. Where all that is there differs, it is
+    unclear, not nothing: a provider may have changed the text, and nothing would mean another send.
     """
     referred = [message for message in found if message.attempt == ref]
     if referred:
@@ -163,7 +165,7 @@ def judge(
         return Sighting.NOTHING
     free = [m for m in found if m.provider_message_id not in bound and _may_be(m, attempt, send, policy)]
     equal = [m for m in free if (m.sender, m.body) == (send.sender, send.body) and m.taken_at is not None]
-    if len(equal) == 1:
+    if len(equal) == 1 and not any(_in_time(equal[0], rival, policy) for rival in rivals):
         return equal[0]
     return Sighting.UNCLEAR if free else Sighting.NOTHING
 
@@ -179,6 +181,10 @@ def search_span(attempt: AttemptState, policy: InquiryPolicy) -> tuple[datetime,
 def _may_be(message: ProviderMessage, attempt: AttemptState, send: SendRequest, policy: InquiryPolicy) -> bool:
     if message.attempt is not None or message.recipient not in {None, send.recipient}:
         return False
+    return _in_time(message, attempt, policy)
+
+
+def _in_time(message: ProviderMessage, attempt: AttemptState, policy: InquiryPolicy) -> bool:
     span = search_span(attempt, policy)
     return span is None or message.taken_at is None or span[0] <= message.taken_at <= span[1]
 

@@ -31,8 +31,8 @@ from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.engine import Connection, Engine, transaction
+from app.store.ownership import bound_ids, hold_id, rivals
 from app.store.queue import OpenWork, Unresolved, lock_attempts, lock_unresolved, next_fence, unresolved_ids
-from app.store.webhooks import bound_ids, hold_id
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -235,16 +235,19 @@ class Resolver:
     async def _compare(
         self, connection: Connection, work: OpenWork, question: Question, answer: SearchPage
     ) -> ProviderMessage | Sighting:
-        ref = question.assignment.attempt
+        ref, provider, send = question.assignment.attempt, question.assignment.provider, question.assignment.send
         provider_ids = [message.provider_message_id for message in answer.messages]
-        bound = await bound_ids(connection, question.assignment.provider, provider_ids, besides=ref)
+        is_fuzzy = question.inquiry is Inquiry.RECIPIENT and bool(provider_ids)
+        others = await rivals(connection, provider, send, besides=ref) if is_fuzzy else []
+        bound = await bound_ids(connection, provider, provider_ids, besides=ref)
         return judge(
             answer.messages,
             question.inquiry,
             ref,
             work.attempt,
-            question.assignment.send,
+            send,
             bound=bound,
+            rivals=others,
             policy=self._config.policy.inquiry,
         )
 

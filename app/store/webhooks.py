@@ -1,4 +1,4 @@
-"""Webhook receipts that were kept, read once and marked; and whose the ids are that providers name."""
+"""Webhook receipts that were kept, read once and marked."""
 
 from __future__ import annotations
 
@@ -59,16 +59,6 @@ _FIND: Final = text(
     bindparam("oldest", type_=Uuid),
 )
 
-_BOUND: Final = text(
-    """
-    SELECT provider_message_id FROM attempts
-    WHERE provider = :provider AND provider_message_id = ANY(:provider_message_ids)
-        AND (message_id, no) <> (:message_id, :number)
-    """
-).bindparams(bindparam("provider_message_ids", type_=ARRAY(Text)), bindparam("message_id", type_=Uuid))
-
-_HOLD_ID: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:provider || ' ' || :provider_message_id, 0))")
-
 
 async def lock_pending(connection: Connection, *, limit: int) -> list[PendingReceipt]:
     """Lock receipts that wait to be read, the oldest first."""
@@ -109,26 +99,3 @@ async def find_attempts(
         for row in rows
         if row.hits == 1
     }
-
-
-async def hold_id(connection: Connection, provider: str, provider_message_id: str) -> None:
-    """Keep everybody else who calls this from the same id until the transaction ends; waits for who has it now."""
-    await connection.execute(_HOLD_ID, {"provider": provider, "provider_message_id": provider_message_id})
-
-
-async def bound_ids(
-    connection: Connection, provider: str, provider_message_ids: Sequence[str], *, besides: AttemptRef
-) -> set[str]:
-    """Name those of a provider's message ids that belong to other attempts than `besides`."""
-    if not provider_message_ids:
-        return set()
-    rows = await connection.execute(
-        _BOUND,
-        {
-            "provider": provider,
-            "provider_message_ids": list(provider_message_ids),
-            "message_id": besides.message_id,
-            "number": besides.number,
-        },
-    )
-    return set(rows.scalars())

@@ -60,8 +60,10 @@ def asked_next(message: MessageState, inquiries: int, *, now: datetime = NOW) ->
     return next_look(message, attempt, now=now, evidence_wait=timedelta(seconds=120), policy=POLICY) - now
 
 
-def judged(inquiry: Inquiry, *found: ProviderMessage, bound: tuple[str, ...] = ()) -> ProviderMessage | Sighting:
-    return judge(found, inquiry, REF, ATTEMPT, SEND, bound=bound, policy=POLICY)
+def judged(
+    inquiry: Inquiry, *found: ProviderMessage, bound: tuple[str, ...] = (), rivals: tuple[AttemptState, ...] = ()
+) -> ProviderMessage | Sighting:
+    return judge(found, inquiry, REF, ATTEMPT, SEND, bound=bound, rivals=rivals, policy=POLICY)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,24 @@ def test_a_request_that_left_at_the_end_of_its_lease_is_searched_for_by_a_clock_
 
 def test_a_record_that_belongs_to_another_attempt_is_nothing() -> None:
     assert judged(Inquiry.RECIPIENT, SEEN, bound=("p-1",)) is Sighting.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("rival", "seen"),
+    [
+        (replace(ATTEMPT, phase=AttemptPhase.STARTED, started_at=NOW), Sighting.UNCLEAR),
+        (replace(ATTEMPT, phase=AttemptPhase.ABANDONED, started_at=NOW - timedelta(seconds=100)), Sighting.UNCLEAR),
+        (replace(ATTEMPT, phase=AttemptPhase.ACCEPTED, started_at=None), Sighting.UNCLEAR),
+        (replace(ATTEMPT, started_at=NOW - timedelta(hours=1), resent_at=NOW), Sighting.UNCLEAR),
+        (replace(ATTEMPT, started_at=NOW - timedelta(hours=1)), SEEN),
+        (replace(ATTEMPT, started_at=NOW + timedelta(hours=1)), SEEN),
+    ],
+)
+def test_what_an_attempt_of_an_equal_text_may_own_is_not_adopted(
+    rival: AttemptState, seen: ProviderMessage | Sighting
+) -> None:
+    assert judged(Inquiry.RECIPIENT, SEEN, rivals=(rival,)) == seen
+    assert judged(Inquiry.REFERENCE, ours := replace(SEEN, attempt=REF), rivals=(rival,)) == ours
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from pydantic import HttpUrl, SecretStr
+from sqlalchemy import text
 
 from app.domain.inquiry import InquiryPolicy
 from app.domain.message import DeliveryGuarantee
@@ -133,8 +134,13 @@ async def test_two_equal_texts_at_one_time_prove_nothing_by_their_numbers(
     assert provider.log.taken() == {str(twin): 1 for twin in twins}
 
 
-async def test_of_two_equal_texts_only_one_adopts_what_was_taken_once(
-    make: Make, provider: FakeProvider, accept: Accept, state: State, monkeypatch: pytest.MonkeyPatch
+async def test_of_two_equal_texts_of_different_accounts_only_one_adopts_what_was_taken_once(
+    make: Make,
+    provider: FakeProvider,
+    accept: Accept,
+    engine: Engine,
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def write_slowly(*wanted: Any) -> None:
         await asyncio.sleep(0.3)
@@ -143,9 +149,34 @@ async def test_of_two_equal_texts_only_one_adopts_what_was_taken_once(
     dispatcher, resolver = make(Evidence.RECIPIENT_SEARCH)
     provider.script = in_turn(Conduct.CUT, Conduct.LOST)
     twins = [await accept(), await accept()]
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE messages SET account_id = id"))
     await send(dispatcher)
     questions = await resolver.begin(limit=10)
     answers = await asyncio.gather(*map(resolver.ask, questions))
     monkeypatch.setattr("app.services.resolver.apply_changes", write_slowly)
     await asyncio.gather(*map(resolver.conclude, questions, answers))
     assert sorted([(await state(twin))["status"] for twin in twins]) == ["sending", "sent"]
+
+
+async def test_what_an_equal_text_that_is_still_being_sent_may_own_is_not_adopted(
+    make: Make, provider: FakeProvider, accept: Accept, state: State
+) -> None:
+    dispatcher, resolver = make(Evidence.RECIPIENT_SEARCH)
+    provider.script = in_turn(Conduct.LOST, Conduct.PROPER)
+    lost = await accept()
+    await send(dispatcher)
+    being_sent = await accept()
+    [assignment] = await dispatcher.claim(limit=10)
+    result = await dispatcher.send(assignment)
+    assert await resolver.run(limit=10) == 1
+    stored = await state(lost)
+    assert (stored["status"], stored["phases"], stored["events"][-1][-1]) == ("sending", ["unknown"], "no-answer")
+
+    await dispatcher.settle([result])
+    assert (await state(being_sent))["status"] == "sent"
+    async with asyncio.timeout(10):
+        while (await state(lost))["status"] != "sent":
+            await resolver.run(limit=10)
+            await send(dispatcher)
+    assert provider.log.taken() == {str(lost): 1, str(being_sent): 1}

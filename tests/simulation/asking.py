@@ -15,6 +15,7 @@ from app.domain.status import MessageStatus
 from tests.simulation.crew import Labour, Step, Worker
 from tests.simulation.database import Asked, Meaning, StoreUnavailable
 from tests.simulation.faults import Fault
+from tests.simulation.findings import NEVER_TAKEN
 from tests.simulation.scenario import SENDER, Text
 from tests.simulation.sending import Surroundings
 from tests.simulation.store import QueueRow
@@ -184,5 +185,18 @@ class Asking:
             attempt,
             send,
             bound=bound,
+            rivals=self._rivals(text),
             policy=around.scenario.policy.inquiry,
         )
+
+    def _rivals(self, text: Text) -> list[AttemptState]:
+        """Give the attempts of equal texts between the same numbers that may have been taken, under no known id."""
+        store, equal = self.around.database.store, (text.recipient, text.body)
+        twins = [each.state.id for each in self.around.scenario.texts if (each.recipient, each.body) == equal]
+        return [
+            attempt
+            for twin in twins
+            if twin != text.state.id
+            for attempt in store.attempts.get(twin, {}).values()
+            if attempt.provider_message_id is None and attempt.phase not in NEVER_TAKEN
+        ]

@@ -24,7 +24,7 @@ _AT_REST: Final = FINAL | {MessageStatus.SENT}
 _TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 _ON_ITS_WAY: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.SENDING})
 NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
-_NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
+NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
 _NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
 
 
@@ -117,9 +117,9 @@ def is_flagged_rightly(message: MessageState, attempts: Mapping[int, AttemptStat
 def may_have_been_taken(message: MessageState, attempts: Mapping[int, AttemptState]) -> int:
     """Count the copies that may have left, and the one that is still to leave."""
     ended = message.status not in _ON_ITS_WAY
-    open_ended = sum(each.phase not in _NEVER_TAKEN for each in attempts.values())
+    open_ended = sum(each.phase not in NEVER_TAKEN for each in attempts.values())
     newest = attempts.get(message.attempts)
-    is_to_leave = newest is None or newest.phase in _NEVER_TAKEN | {AttemptPhase.ABANDONED}
+    is_to_leave = newest is None or newest.phase in NEVER_TAKEN | {AttemptPhase.ABANDONED}
     return open_ended + (not ended and is_to_leave)
 
 
@@ -252,7 +252,7 @@ def _reported(run: Finished, text: Text, message: MessageState) -> Iterator[str]
 
 
 def _twins(run: Finished, taken: Counter[UUID]) -> Iterator[str]:
-    """Equal texts to one recipient can be taken for each other; together they are still not too many."""
+    """Equal texts to one recipient can be taken for each other; together they are neither too many nor too few."""
     groups: dict[tuple[str, str], list[UUID]] = {}
     for text in run.scenario.texts:
         if text.twin:
@@ -263,6 +263,9 @@ def _twins(run: Finished, taken: Counter[UUID]) -> Iterator[str]:
         copies = sum(taken[member] for member in members)
         if copies > most:
             yield f"twins: {copies} copies of {most}"
+        said = sum(each.status in _TAKEN for each in messages)
+        if said > copies:
+            yield f"twins: {said} are said to have been taken, and {copies} were"
 
 
 def _lines(run: Finished, message_id: UUID) -> list[Line]:
