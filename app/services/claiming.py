@@ -59,12 +59,16 @@ class Claims:
     async def take(self, *, limit: int, work: Work = Work.SEND) -> list[Claimed]:
         """Take up to `limit` due messages, first giving back what unanswered claims took. Stale ones expire instead.
 
+        With a limit of 0 they are only given back, and where none is open Postgres is not even asked.
+
         Where that fails for another reason than a lost database, each is claimed by itself, and one that
         cannot be is left alone for a while, so that it costs the others nothing.
 
         Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered.
         """
         await self._give_back()
+        if not limit:
+            return []
         while claimed := await self._sparing.do(
             lambda among: self._take(limit, work, among), lambda among: self._find(limit, work, among)
         ):

@@ -19,6 +19,7 @@ from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.support.counting_provider import TAKEN
 from tests.support.gateway import SANDBOX, settings_for
+from tests.support.postgres_proxy import PostgresProxy
 from tests.support.raw_server import hang, serve, written
 from tests.transport.calls import until
 
@@ -171,3 +172,15 @@ async def test_a_worker_that_is_asked_twice_ends_at_once_and_leaves_its_send_to_
     stored = await state(message_id)
     assert (stored["status"], stored["phases"]) == ("sending", ["started"])
     assert stored["queue"][0]["leased_until"] is not None
+
+
+async def test_a_worker_with_nothing_in_hand_does_not_wait_for_a_postgres_that_is_gone(
+    shared_database_url: str,
+) -> None:
+    with PostgresProxy(shared_database_url) as proxy:
+        worker, context = worker_of(proxy.url)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: context.liveness.worker is not None)
+    worker.stop()
+    async with asyncio.timeout(10):
+        await running
