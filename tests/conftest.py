@@ -88,6 +88,36 @@ async def engine(shared_engine: Engine) -> Engine:
 
 
 EMPTY = """
-TRUNCATE accounts, api_keys, senders, messages, attempts, status_events, dispatch_queue, idempotency_keys,
-    webhook_digests, inbound_references, webhook_receipts, orphan_reports, audit_events, provider_audits
+DO $$
+DECLARE
+    tables CONSTANT text[] := ARRAY[
+        'api_keys', 'senders', 'accounts', 'messages', 'attempts', 'status_events', 'dispatch_queue',
+        'idempotency_keys', 'webhook_digests', 'inbound_references', 'webhook_receipts', 'orphan_reports',
+        'audit_events', 'provider_audits'
+    ];
+    append_only CONSTANT text[] := ARRAY['status_events', 'audit_events'];
+    each text;
+    found integer;
+    bytes bigint;
+BEGIN
+    -- What a test before this one left running has ended first, or its rows would come after the emptying.
+    EXECUTE 'LOCK TABLE ' || array_to_string(tables, ', ') || ' IN SHARE ROW EXCLUSIVE MODE';
+    SELECT sum(pg_relation_size(tree.relid)) INTO bytes
+        FROM unnest(tables) AS named, pg_partition_tree(named::regclass) AS tree;
+    IF bytes > 2000000 THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ');
+        RETURN;
+    END IF;
+    FOREACH each IN ARRAY tables LOOP
+        CONTINUE WHEN each = ANY (append_only);
+        EXECUTE 'DELETE FROM ' || each;
+    END LOOP;
+    FOREACH each IN ARRAY append_only LOOP
+        EXECUTE 'SELECT FROM ' || each || ' LIMIT 1';
+        GET DIAGNOSTICS found = ROW_COUNT;
+        CONTINUE WHEN found = 0;
+        EXECUTE 'TRUNCATE ' || each;
+    END LOOP;
+END $$
 """
+"""Deletes the few rows that a test leaves: making the files of some twenty tables anew takes fifty times as long."""

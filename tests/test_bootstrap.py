@@ -55,6 +55,7 @@ def first_runs(tmp_path_factory: pytest.TempPathFactory) -> FirstRuns:
     return FirstRuns(root=root, failed=failed, at_once=[finish(process) for process in processes])
 
 
+@pytest.mark.soak
 def test_a_failed_install_ends_with_advice(first_runs: FirstRuns) -> None:
     failed = first_runs.failed
     assert (failed.code, failed.seen) == (1, {})
@@ -63,6 +64,7 @@ def test_a_failed_install_ends_with_advice(first_runs: FirstRuns) -> None:
     assert "Traceback" not in failed.said
 
 
+@pytest.mark.soak
 def test_after_a_failed_install_two_runs_at_once_start_over_and_make_one_environment(first_runs: FirstRuns) -> None:
     assert sorted(run.said for run in first_runs.at_once) == [
         "Making the environment in .venv with pip: once, takes about half a minute ...\n",
@@ -79,6 +81,7 @@ def test_after_a_failed_install_two_runs_at_once_start_over_and_make_one_environ
         }
 
 
+@pytest.mark.soak
 def test_a_finished_environment_is_used_from_anywhere_until_the_lock_changes(
     first_runs: FirstRuns, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from tests.support.load import Load
 from tests.support.observation import duplicates, settled
 from tests.support.processes import Fleet
 
+pytestmark = pytest.mark.soak
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

@@ -36,7 +36,9 @@ async def world(own_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Async
         monkeypatch.setattr(audits, "_UNSETTLED", timedelta(0))
         monkeypatch.setattr(audits, "_PAUSES_SECONDS", ())
         adapter = Adapter(made.adapter.config.model_copy(update={"api_secret": SecretStr(SECRET)}))
-        yield World(url=made.url, receiver=receiver, adapter=adapter, client=made.client, server=made.server)
+        yield World(
+            url=made.url, receiver=receiver, adapter=adapter, client=made.client, tester=made.tester, server=made.server
+        )
 
 
 async def gateway(*words: str) -> Result:

@@ -102,6 +102,7 @@ def test_a_demo_whose_outcomes_stay_open_exits_non_zero(tmp_path: Path) -> None:
         assert "EXPECTED unconfirmed" in dev.process.output()
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(sys.platform != "linux", reason="the postmaster is read from /proc")
 def test_a_killed_postgres_comes_back_and_a_second_run_on_the_same_data_is_refused(tmp_path: Path) -> None:
     data, ports = tmp_path / "data", ("--port", "0", "--sandbox-port", "0")
@@ -120,6 +121,7 @@ def test_a_killed_postgres_comes_back_and_a_second_run_on_the_same_data_is_refus
         assert dev.interrupt() == 0
 
 
+@pytest.mark.soak
 def test_a_demo_that_is_cut_off_has_not_succeeded(tmp_path: Path) -> None:
     with Development(tmp_path / "data", "--once", log=tmp_path / "dev.log") as dev:
         dev.wait_for("sending")

@@ -67,6 +67,9 @@ class World:
     receiver: Receiver
     adapter: Adapter
     client: Transport
+    tester: Transport
+    """For what only looks on: it waits however short a deadline the client has."""
+
     server: SandboxServer
 
     def using(self, evidence: Evidence) -> World:
@@ -95,7 +98,7 @@ class World:
 
     async def call(self, method: str, path: str) -> HttpResponse:
         """Use one of the tester's routes."""
-        answer = await self.client.perform(HttpRequest(method=method, url=f"{self.url}{path}"))
+        answer = await self.tester.perform(HttpRequest(method=method, url=f"{self.url}{path}"))
         assert isinstance(answer, HttpResponse)
         return answer
 
@@ -181,8 +184,14 @@ async def a_world(
         )
     )
     server = SandboxServer(config, host="127.0.0.1", port=0)
-    async with Transport(deadline_seconds=deadline_seconds) as client, running(server, listener):
-        yield World(url=url_of(listener), receiver=receiver, adapter=adapter, client=client, server=server)
+    async with (
+        Transport(deadline_seconds=deadline_seconds) as client,
+        Transport(deadline_seconds=30) as tester,
+        running(server, listener),
+    ):
+        yield World(
+            url=url_of(listener), receiver=receiver, adapter=adapter, client=client, tester=tester, server=server
+        )
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
