@@ -53,7 +53,8 @@ class Worker:
         self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=self._wake_dispatch.set)
         self._results: asyncio.Queue[Result] = asyncio.Queue()
         self._questions = Questions(context.resolver, most=QUESTIONS, keep=self._keep, on_end=self._wake_dispatch.set)
-        self._lone_turns = LoneTurns()
+        self._settling = False
+        self._lone_turns = LoneTurns(send_seconds=settings.lease_seconds)
 
     def stop(self) -> None:
         """Claim nothing more, finish what was begun; a second call leaves that to the leases."""
@@ -148,13 +149,18 @@ class Worker:
     async def _claim(self) -> list[Assignment]:
         """Claim as much as there is room for, or in a lone turn one message once nothing else is under way."""
         if self._lone_turns.is_called:
-            if not (self._sends.idle and self._questions.idle):
+            if not self._is_idle():
                 return []
             lone = await self._begin_alone()
-            if self._lone_turns.is_called:
+            if lone or self._lone_turns.is_called:
                 return lone
         room = self._sends.room()
         return await self._context.dispatcher.claim(limit=min(room, _BATCH)) if room else []
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way against which this worker's death would be counted."""
+        settled = self._results.empty() and not self._settling
+        return settled and self._sends.idle and self._questions.idle
 
     async def _begin_alone(self) -> list[Assignment]:
         """Resend one message or claim one; where there is none, or the turn is over, the others have theirs."""
@@ -188,6 +194,7 @@ class Worker:
         """Settle these results and whatever else has come; if that cannot be, they are kept for another try."""
         while len(batch) < _BATCH and not self._results.empty():
             batch.append(self._results.get_nowait())
+        self._settling = True
         settling = asyncio.create_task(self._context.dispatcher.settle(batch))
         try:
             await asyncio.shield(settling)
@@ -198,6 +205,9 @@ class Worker:
                 # Beyond the lease a rescue owns them, and they are evidence still.
                 for result in batch:
                     self._results.put_nowait(result)
+            self._settling = False
+            if self._lone_turns.is_called:
+                self._wake_dispatch.set()
 
     async def _read_receipts(self) -> None:
         while not self._stopping.is_set():

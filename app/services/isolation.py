@@ -16,11 +16,15 @@ class LoneTurns:
 
     A turn is called when a lone message is due: nothing else is begun from then on. It begins once nothing is under
     way, and lone messages go out one after the other, for a moment. After it the others have as long as it has cost
-    them, the wait for its beginning included: isolation never takes more than half of the time.
+    them, the wait for its beginning included: isolation never takes more than half of the time. A turn that takes
+    longer than its sends can is given up, for then something else holds it up, such as a row that somebody has locked.
     """
 
-    def __init__(self) -> None:
-        """Begin with the turn of nobody."""
+    def __init__(self, *, send_seconds: float) -> None:
+        """Take how long a send may take until its outcome is written; begin with the turn of the others."""
+        self._longest = 2 * send_seconds + TURN_SECONDS
+        """A wait for the slowest send, and a slow one at the very end of a turn."""
+
         self._called_at: float | None = None
         self._ends_at: float | None = None
         """When no further lone message goes out; None before the first one may."""
@@ -34,17 +38,19 @@ class LoneTurns:
         return self._called_at is not None
 
     def listens(self, *, now: float) -> bool:
-        """Whether it matters now if a lone message is due: not in the turn of the others, nor once one has begun."""
-        return self._ends_at is None and (self._not_before is None or now >= self._not_before)
+        """Whether it matters now if a lone message is due: not in the turn of the others, nor in one that has begun."""
+        if self._called_at is None:
+            return self._not_before is None or now >= self._not_before
+        return self._ends_at is None or self._is_held_up(now)
 
     def hear(self, *, due: bool, now: float) -> None:
-        """Call a turn where a lone message is due; give up one that has not begun where none is any more."""
+        """Call a turn where a lone message is due; give up one that has not begun where none is, or that is held up."""
         if not self.listens(now=now):
             return
-        if due and self._called_at is None:
-            self._called_at = now
-        elif not due:
+        if self._called_at is not None and (not due or self._is_held_up(now)):
             self.end(now=now)
+        elif due and self._called_at is None:
+            self._called_at = now
 
     def goes_on(self, *, now: float) -> bool:
         """Whether a lone message may go out, now that nothing is under way; the first time, the turn begins."""
@@ -61,3 +67,6 @@ class LoneTurns:
         cost = now - self._called_at
         self._called_at, self._ends_at = None, None
         self._not_before = now + max(cost, TURN_SECONDS)
+
+    def _is_held_up(self, now: float) -> bool:
+        return self._called_at is not None and now - self._called_at > self._longest

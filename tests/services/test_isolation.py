@@ -10,13 +10,13 @@ from app.services.isolation import TURN_SECONDS, LoneTurns
 
 
 def called(*, at: float) -> LoneTurns:
-    turns = LoneTurns()
+    turns = LoneTurns(send_seconds=20)
     turns.hear(due=True, now=at)
     return turns
 
 
 def test_nothing_is_called_while_no_lone_message_is_due() -> None:
-    turns = LoneTurns()
+    turns = LoneTurns(send_seconds=20)
     turns.hear(due=False, now=100)
     assert (turns.is_called, turns.goes_on(now=100), turns.listens(now=100)) == (False, False, True)
 
@@ -42,6 +42,18 @@ def test_a_turn_that_has_not_begun_is_given_up_where_another_worker_took_the_mes
     assert (turns.listens(now=105.9), turns.listens(now=106)) == (False, True)
 
 
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_turn_that_something_else_than_sends_holds_up_is_given_up(begins: bool) -> None:
+    turns = called(at=100)
+    if begins:
+        assert turns.goes_on(now=120)
+    turns.hear(due=True, now=141)
+    assert turns.is_called, "a wait for the slowest send, a moment, and a slow send take as long"
+    turns.hear(due=True, now=141.5)
+    assert not turns.is_called
+    assert (turns.listens(now=182.9), turns.listens(now=183)) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("ended_at", "not_before"),
     [(100.2, 101.2), (101, 102), (121.5, 143)],
@@ -58,7 +70,8 @@ def test_the_others_have_as_long_as_a_turn_cost_them_and_a_moment_at_least(ended
 
 
 def test_lone_messages_without_end_and_sends_of_any_length_leave_the_others_half_of_the_time() -> None:
-    chance, turns, now, lone, longest = random.Random(7), LoneTurns(), 0.0, 0.0, 20.0  # noqa: S311 - a seed that repeats
+    chance, now, lone, longest = random.Random(7), 0.0, 0.0, 20.0  # noqa: S311 - a seed that repeats
+    turns = LoneTurns(send_seconds=longest)
     while now < 10_000:
         turns.hear(due=True, now=now)
         if not turns.is_called:

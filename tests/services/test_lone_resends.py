@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from app.bootstrap import build_adapters, build_worker
+from app.bootstrap import WorkerContext, build_adapters, build_worker
 from app.domain.inquiry import Inquiry
-from app.services.dispatch import Dispatcher
+from app.services.dispatch import Dispatcher, Result
 from app.services.records import ProviderRecords
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
@@ -23,7 +24,7 @@ from app.transport import Transport
 from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.services.test_dispatch import end_leases
-from tests.support.counting_provider import TAKEN, CountingProvider
+from tests.support.counting_provider import TAKEN, CountingProvider, counting_provider
 from tests.support.gateway import SANDBOX, settings_for
 from tests.support.raw_server import serve
 from tests.transport.calls import until
@@ -71,6 +72,13 @@ async def test_what_a_worker_died_over_is_resent_alone_and_searched_for_in_compa
     assert await resolver.begin_alone() is None
 
 
+def worker_with(database_url: str, sandbox: dict[str, Any]) -> tuple[Worker, WorkerContext]:
+    """Make a worker as the process does, whose provider is asked by resends."""
+    settings = settings_for(database_url, sandbox={**sandbox, "evidence": "idempotency-key"})
+    context = build_worker(settings)
+    return Worker(context, settings.dispatch), context
+
+
 class SlowProvider:
     """Takes each message after a while, the first one more slowly, and notes which others came in the meantime."""
 
@@ -103,9 +111,7 @@ async def test_a_resend_waits_until_nothing_else_is_sent_and_nothing_else_begins
     await put_off(engine, suspect, seconds=3_600)
     before = await accept()
     async with SlowProvider().running() as provider:
-        sandbox = {**provider.counting.settings, "evidence": "idempotency-key"}
-        settings = settings_for(shared_database_url, sandbox=sandbox)
-        worker = Worker(build_worker(settings), settings.dispatch)
+        worker, _ = worker_with(shared_database_url, provider.counting.settings)
         running = asyncio.create_task(worker.run())
         await until(lambda: str(before) in provider.beside)
         await put_off(engine, suspect, seconds=0)
@@ -117,3 +123,28 @@ async def test_a_resend_waits_until_nothing_else_is_sent_and_nothing_else_begins
             await running
     assert provider.beside == {str(each): set() for each in (before, suspect, after)}
     assert {(await state(each))["status"] for each in (before, suspect, after)} == {"sent"}
+
+
+async def test_a_resend_waits_until_what_was_sent_before_is_written(
+    suspect: UUID, accept: Accept, engine: Engine, shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_off(engine, suspect, seconds=3_600)
+    before = await accept()
+    async with counting_provider() as provider:
+        worker, context = worker_with(shared_database_url, provider.settings)
+        settle, written = context.dispatcher.settle, asyncio.Event()
+
+        async def settle_slowly(results: Sequence[Result]) -> None:
+            await put_off(engine, suspect, seconds=0)
+            await asyncio.sleep(0.7)  # longer than it takes a worker to see what is due
+            assert provider.taken() == {str(before): 1}
+            await settle(results)
+            written.set()
+
+        monkeypatch.setattr(context.dispatcher, "settle", settle_slowly)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: len(provider.taken()) == 2)
+        assert written.is_set()
+        worker.stop()
+        async with asyncio.timeout(5):
+            await running
