@@ -45,6 +45,12 @@ def test_every_setting_has_a_sentence() -> None:
         ("GATEWAY_DATABASE_URL", "mysql://x", "GATEWAY_DATABASE_URL: must begin with postgresql://"),
         ("GATEWAY_COLOUR", "red", "GATEWAY_COLOUR: there is no such setting."),
         ("GATEWAY_DISPATCH__LEASE_SECONDS", "5", "GATEWAY_DISPATCH: lease_seconds must be longer"),
+        (
+            "GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS",
+            "44",
+            "GATEWAY_DISPATCH: evidence_wait_seconds must not be shorter",
+        ),
+        ("GATEWAY_DISPATCH__LEASE_SECONDS", "121", "GATEWAY_DISPATCH: evidence_wait_seconds must not be shorter"),
         ("GATEWAY_SANDBOX__EVIDENCE", "hearsay", "GATEWAY_SANDBOX__EVIDENCE: Input should be 'webhook', "),
         ("GATEWAY_PROVIDERS__SANDBOX__ADAPTER", "sandbox", "the provider account `sandbox` is built in"),
         ("GATEWAY_PROVIDERS__ACME__URL", "https://x", "GATEWAY_PROVIDERS__ACME__ADAPTER: Field required"),

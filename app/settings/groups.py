@@ -69,7 +69,9 @@ class DispatchSettings(Group):
     connect_seconds: float = Field(default=5, gt=0, description="Longest wait for a connection to a provider.")
     lease_seconds: float = Field(default=45, gt=0, description="How long a worker may be silent about its claims.")
     evidence_wait_seconds: float = Field(
-        default=120, gt=0, description="How long an unknown outcome waits for a status report, in seconds."
+        default=120,
+        gt=0,
+        description="How long an unknown outcome waits for a status report, in seconds; no shorter than a lease.",
     )
     poll_seconds: float = Field(default=0.5, gt=0, description="How often the queue is looked at without being woken.")
     drain_seconds: float = Field(default=25, gt=0, description="How long a stopping worker waits for its sends.")
@@ -109,6 +111,16 @@ class DispatchSettings(Group):
     def _lease_outlasts_the_send(self) -> DispatchSettings:
         if self.lease_seconds <= self.send_deadline_seconds:
             raise ValueError("lease_seconds must be longer than send_deadline_seconds, or workers are taken for dead")
+        return self
+
+    @model_validator(mode="after")
+    def _evidence_is_awaited_until_nothing_is_on_its_way(self) -> DispatchSettings:
+        # Both count from the claim, and until the lease ends a worker that was taken for dead may be sending.
+        if self.evidence_wait_seconds < self.lease_seconds:
+            raise ValueError(
+                "evidence_wait_seconds must not be shorter than lease_seconds, or a message is called unconfirmed, or "
+                "sent once more, while its first request may still be on its way"
+            )
         return self
 
 

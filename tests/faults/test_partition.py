@@ -29,7 +29,7 @@ from tests.support.processes import Fleet
 pytestmark = pytest.mark.fault
 
 MESSAGES: Final = 40
-LEASE_SECONDS: Final = 6
+LEASE_SECONDS: Final = 5
 """As in all hasty fleets."""
 
 LATE: Final = (LEASE_SECONDS + 3.0, LEASE_SECONDS + 4.0)
@@ -56,10 +56,11 @@ async def test_results_that_cannot_be_written_are_kept_and_written_after_the_par
     own_database_url: str, proxy: ChaosProxy, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
     batch = ordinary(MESSAGES)
+    settings = {"GATEWAY_DISPATCH__LEASE_SECONDS": "30", "GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "30"}
     # Nobody but the answer tells what became of a message.
     with (
         FakeProvider(always(Conduct.HELD), habits=SILENT) as provider,
-        Fleet(own_database_url, tmp_path, GATEWAY_DISPATCH__LEASE_SECONDS="30", **provider.settings) as fleet,
+        Fleet(own_database_url, tmp_path, **settings, **provider.settings) as fleet,
     ):
         fleet.start("api")
         fleet.start("worker", GATEWAY_DATABASE_URL=proxy.database_url(own_database_url))

@@ -26,7 +26,7 @@ from tests.support.processes import Fleet
 pytestmark = pytest.mark.fault
 
 SEED: Final = 20_261
-DEADLINE_SECONDS: Final = 3
+DEADLINE_SECONDS: Final = 2.5
 """Of one provider call, in all hasty fleets."""
 
 UNTIDY: Final = Habits(

@@ -81,7 +81,11 @@ async def test_what_a_killed_worker_had_in_flight_is_taken_over_within_two_secon
     rounds, each = (3, 5) if FULL else (2, 5)
     batch = ordinary(rounds * each)
     took: list[float] = []
-    settings = {"GATEWAY_DISPATCH__LEASE_SECONDS": "60", "GATEWAY_DISPATCH__SEND_DEADLINE_SECONDS": "30"}
+    settings = {
+        "GATEWAY_DISPATCH__LEASE_SECONDS": "12",
+        "GATEWAY_DISPATCH__SEND_DEADLINE_SECONDS": "10",
+        "GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "12",
+    }
     with (
         FakeProvider(always(Conduct.HANG), habits=SILENT) as provider,
         Fleet(own_database_url, tmp_path, **settings, **provider.settings) as fleet,
