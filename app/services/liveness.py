@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from app.store.engine import Autocommit, Engine, StoreUnavailable
-from app.store.workers import hold_lock, new_worker, suspects, uptime_seconds
+from app.store.workers import Server, hold_lock, new_worker, server_of, suspects
 from app.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -15,7 +15,10 @@ _SWEEPS_APART: Final = 0.5
 """How many seconds a lock must have been seen free before its worker counts as dead."""
 
 _QUIET_SECONDS: Final = 10.0
-"""So long after Postgres began, or after this worker lost it, only leases decide: every lock was freed at once."""
+"""So long after Postgres began, or another one took its place, only leases decide: all locks were freed at once."""
+
+_RECONNECT_SECONDS: Final = 3.0
+"""So long after this worker lost its connection to a Postgres that went on: others may have lost theirs with it."""
 
 
 class Liveness:
@@ -33,6 +36,9 @@ class Liveness:
         self._is_held = False
         self._seen_free: dict[int, float] = {}
         self._quiet_until = 0.0
+        self._server: Server | None = None
+        self._is_doubtful = True
+        """Whether the server may be another one than it was."""
 
     @property
     def worker(self) -> int | None:
@@ -54,8 +60,9 @@ class Liveness:
             self._is_held = False
 
     def lost_database(self) -> None:
-        """Note that Postgres was away: for a while only leases decide."""
-        self._be_quiet(_QUIET_SECONDS)
+        """Note that a connection was lost, or all of Postgres: for a while only leases decide."""
+        self._is_doubtful = True
+        self._be_quiet(_RECONNECT_SECONDS)
 
     def _be_quiet(self, seconds: float) -> None:
         self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
@@ -70,13 +77,21 @@ class Liveness:
             return frozenset()
         async with self._autocommit.connect() as connection:
             free = await suspects(connection)
-            if free and (young := _QUIET_SECONDS - await uptime_seconds(connection)) > 0:
-                self._be_quiet(young)
+            if free or self._is_doubtful:
+                self._meet(await server_of(connection))
         now = time.monotonic()
         if now < self._quiet_until:
             return frozenset()
         self._seen_free = {worker: self._seen_free.get(worker, now) for worker in free}
         return frozenset(worker for worker, since in self._seen_free.items() if now - since >= _SWEEPS_APART)
+
+    def _meet(self, server: Server) -> None:
+        """Be quiet while what this server says of locks proves nothing."""
+        if self._server is None:
+            self._be_quiet(_QUIET_SECONDS - server.age_seconds)
+        elif server != self._server or (self._is_doubtful and server.recovered_at is None):
+            self._be_quiet(_QUIET_SECONDS)
+        self._server, self._is_doubtful = server, False
 
     async def _held(self) -> None:
         self._is_held = True

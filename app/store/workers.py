@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -28,7 +30,25 @@ _SUSPECTS: Final = text(
     )
     """
 )
-_UPTIME: Final = text("SELECT extract(epoch FROM now() - pg_postmaster_start_time())")
+_SERVER: Final = text(
+    """
+    SELECT pg_postmaster_start_time() AS started_at, checkpointer.backend_start AS recovered_at,
+        extract(epoch FROM now() - greatest(pg_postmaster_start_time(), checkpointer.backend_start)) AS age
+    FROM (VALUES (1)) AS one LEFT JOIN pg_stat_activity AS checkpointer ON checkpointer.backend_type = 'checkpointer'
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One life of one server, in which the locks that are free have been given up one by one."""
+
+    started_at: datetime
+    recovered_at: datetime | None
+    """When it began again after a crash of its own, which frees all locks too; None where we may not know."""
+
+    age_seconds: float = field(compare=False)
+    """For how long it has been living; rather too long where we may not know."""
 
 
 async def new_worker(engine: Engine) -> int:
@@ -60,9 +80,10 @@ async def suspects(connection: Connection) -> set[int]:
     return set((await connection.execute(_SUSPECTS, {"class": _LOCK_CLASS})).scalars())
 
 
-async def uptime_seconds(connection: Connection) -> float:
-    """Tell for how long Postgres has been running."""
-    return float(await connection.scalar(_UPTIME) or 0)
+async def server_of(connection: Connection) -> Server:
+    """Tell which life of which server answers."""
+    row = (await connection.execute(_SERVER)).one()
+    return Server(started_at=row.started_at, recovered_at=row.recovered_at, age_seconds=float(row.age))
 
 
 def _key(worker: int) -> dict[str, int]:
