@@ -82,13 +82,14 @@ class _Client:
 def plan(sandbox: SandboxSettings) -> list[Planned]:
     """List the batch: each magic number once, and ordinary numbers; the settings say what is asked about them."""
     asked, looked_up = sandbox.evidence not in {Evidence.WEBHOOK, Evidence.NONE}, sandbox.records
+    told = sandbox.evidence is not Evidence.NONE
     magic = []
     for row in MAGIC_NUMBERS:
-        expected, error = row.end(asked=asked, looked_up=looked_up)
+        expected, error = row.end(asked=asked, looked_up=looked_up, told=told)
         magic.append(Planned(name=row.scenario.value, recipient=row.number, expected=expected, error=error))
+    usual = MessageStatus.DELIVERED if told or looked_up else MessageStatus.SENT
     ordinary = [
-        Planned(name=_USUAL, recipient=f"+1555987{n:04}", expected=MessageStatus.DELIVERED, error=None)
-        for n in range(_USUAL_COUNT)
+        Planned(name=_USUAL, recipient=f"+1555987{n:04}", expected=usual, error=None) for n in range(_USUAL_COUNT)
     ]
     return magic + ordinary
 
@@ -175,10 +176,12 @@ def _ended(planned: Planned, message: dict[str, Any], seconds: float, on_handset
 
 
 def _print(ended: Sequence[Ended]) -> None:
-    """Show every magic number and whatever fell short; ordinary numbers that were delivered are one line."""
+    """Show every magic number and whatever fell short; ordinary numbers that ended as planned are one line."""
     usual = [item for item in ended if item.planned.name == _USUAL and item.as_expected]
     rows = [_row(item) for item in ended if item not in usual]
-    rows.append((f"{len(usual)} others", _USUAL, MessageStatus.DELIVERED.value, "", "", str(len(usual)), ""))
+    if usual:
+        on_handset = sum(item.on_handset for item in usual)
+        rows.append((f"{len(usual)} others", _USUAL, usual[0].status, "", "", str(on_handset), ""))
     print_table(("recipient", "stands for", "status", "error", "seconds", "on handset", ""), rows)
     print(f"{sum(item.as_expected for item in ended)} of {len(ended)} messages ended as expected.")
 

@@ -81,18 +81,25 @@ class MagicNumber:
     unasked: MessageStatus
     """Where it ends if nothing but the webhooks tells."""
 
-    def end(self, *, asked: bool, looked_up: bool) -> tuple[MessageStatus, DeliveryError | None]:
+    def end(self, *, asked: bool, looked_up: bool, told: bool = True) -> tuple[MessageStatus, DeliveryError | None]:
         """Give where the gateway's message ends, and with which error.
 
-        `asked` is whether it asks about unknown outcomes, `looked_up` whether about what stays `sent`.
+        `asked` is whether it asks about unknown outcomes, `looked_up` whether about what stays `sent`, and
+        `told` whether webhooks come.
         """
-        match self.unasked:
+        match self.unasked if told else self._untold():
             case MessageStatus.SENT if not looked_up:
                 return MessageStatus.SENT, None
             case MessageStatus.UNCONFIRMED if not asked:
                 return MessageStatus.UNCONFIRMED, DeliveryError.OUTCOME_UNKNOWN
             case _:
                 return self.expected, self.error
+
+    def _untold(self) -> MessageStatus:
+        """Give where it ends if nothing but the answer tells."""
+        if self.script.answer is not Answer.ACCEPTED or self.unasked is MessageStatus.UNCONFIRMED:
+            return MessageStatus.UNCONFIRMED
+        return MessageStatus.SENT if self.script.reports else self.unasked
 
 
 def _row(
