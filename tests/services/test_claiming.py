@@ -1,4 +1,4 @@
-"""Claims that go wrong: a message that cannot be claimed, and commits that land late."""
+"""Claims that go wrong: messages that cannot be claimed or are stale, and commits that land late."""
 
 from __future__ import annotations
 
@@ -45,6 +45,19 @@ async def test_a_message_that_cannot_be_claimed_does_not_stop_a_worker_with_one_
     claimed = [assignment.attempt.message_id for claim in claims for assignment in claim]
     assert sorted(claimed) == sorted(others)
     assert [len(claim) for claim in claims] == [0, 1, 1, 0]
+
+
+async def test_a_claim_that_finds_stale_messages_alone_ends_them_and_takes_what_follows(
+    dispatcher: Dispatcher, accept: Accept, engine: Engine, state: State
+) -> None:
+    *stale, fresh = [await accept() for _ in range(3)]
+    async with engine.begin() as connection:
+        for message_id in stale:
+            statement = text("UPDATE messages SET expires_at = now() WHERE id = :id")
+            await connection.execute(statement, {"id": message_id})
+    [assignment] = await dispatcher.claim(limit=1)
+    assert assignment.attempt.message_id == fresh
+    assert {(await state(message_id))["status"] for message_id in stale} == {"expired"}
 
 
 class LateCommit:
