@@ -189,6 +189,15 @@ class Fleet:
                 assert time.monotonic() < deadline, f"{name} is not ready:\n{self._running[name].last_lines()}"
                 time.sleep(0.05)
 
+    def wait_until_live(self) -> None:
+        """Wait until every worker shows that it lives; it claims soon then. Fails like `wait_until_ready`."""
+        deadline = time.monotonic() + _READY_SECONDS
+        for name in [name for name in self._running if name.startswith("worker")]:
+            while "lock held" not in self._running[name].own_output():
+                self.check_alive()
+                assert time.monotonic() < deadline, f"{name} holds no lock:\n{self._running[name].last_lines()}"
+                time.sleep(0.05)
+
     def check_alive(self) -> None:
         """Fail if a process has ended that nobody asked to."""
         for name, process in self._running.items():

@@ -71,16 +71,13 @@ NOT_TAKEN: Final = frozenset(
 )
 TAKEN: Final = frozenset(Conduct) - NOT_TAKEN
 
-UNCLEAR: Final = (
-    Conduct.CUT,
-    Conduct.RESET,
-    Conduct.HALF,
-    Conduct.ERROR_500,
-    Conduct.ERROR_502,
-    Conduct.ERROR_504,
-    Conduct.HTML,
-    Conduct.GARBAGE,
-)
+CUT_OFF: Final = (Conduct.CUT, Conduct.RESET, Conduct.HALF)
+"""Taken; the connection ends before the answer does."""
+
+WRONG: Final = (Conduct.ERROR_500, Conduct.ERROR_502, Conduct.ERROR_504, Conduct.HTML)
+"""Taken; answered as if it were not, or by somebody else."""
+
+UNCLEAR: Final = (*CUT_OFF, *WRONG, Conduct.GARBAGE)
 """Taken, and at once answered so that nobody can know it."""
 
 THROTTLED: Final = (

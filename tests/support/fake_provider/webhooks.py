@@ -71,6 +71,8 @@ class Reporter:
         self._secret = secret
         self._log = log
         self._chance = random.Random(seed)  # noqa: S311 - a seeded generator, so that a run can be repeated
+        # A client's own queue for its connections takes longer with each that waits in it, and gives up.
+        self._places = asyncio.Semaphore(_CONNECTIONS)
         limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         self._http = httpx.AsyncClient(limits=limits, timeout=10, trust_env=False, verify=False)  # noqa: S501 - plain HTTP
         self._under_way: set[asyncio.Task[None]] = set()
@@ -134,12 +136,13 @@ class Reporter:
         return self.habits.statuses.index(status)
 
     async def _is_taken(self, url: str, body: bytes) -> bool:
-        signature = sign(self._secret, now=datetime.now(UTC), url=url, body=body)
-        headers = {"content-type": "application/json", SIGNATURE_HEADER: signature}
-        try:
-            answer = await self._http.post(url, content=body, headers=headers)
-        except httpx.HTTPError:
-            return False
+        async with self._places:
+            signature = sign(self._secret, now=datetime.now(UTC), url=url, body=body)
+            headers = {"content-type": "application/json", SIGNATURE_HEADER: signature}
+            try:
+                answer = await self._http.post(url, content=body, headers=headers)
+            except httpx.HTTPError:
+                return False
         return answer.is_success
 
 
