@@ -90,13 +90,6 @@ async def join(proxies: Mapping[str, ChaosProxy]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def all_taken(provider: FakeProvider, number: int) -> None:
-    """Wait until the provider has taken so many."""
-    async with asyncio.timeout(60):
-        while provider.log.taken().total() < number:  # noqa: ASYNC110 - the event is in the provider's thread
-            await asyncio.sleep(0.02)
-
-
 async def test_results_that_cannot_be_written_are_kept_and_written_after_the_partition(
     own_database_url: str, proxies: dict[str, ChaosProxy], engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
@@ -109,7 +102,7 @@ async def test_results_that_cannot_be_written_are_kept_and_written_after_the_par
         start(fleet, proxies)
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         await load.send(batch)
-        await all_taken(provider, MESSAGES)
+        await provider.has_taken(MESSAGES)
         part(proxies)
         provider.let_go()
         await asyncio.sleep(PARTITION_SECONDS)
@@ -134,7 +127,7 @@ async def test_a_partition_that_outlasts_the_lease_leaves_the_reports_and_the_la
         start(fleet, proxies)
         load = Load(api_url=fleet.api_url, credentials=shop.test)
         await load.send(batch)
-        await all_taken(provider, MESSAGES)
+        await provider.has_taken(MESSAGES)
         part(proxies)
         healing_at = time.monotonic() + PARTITION_SECONDS
         provider.let_go()

@@ -1,16 +1,13 @@
 """A worker whose machine's clock is set wrong while it runs: nothing stale is sent, nothing fresh expires, leases hold.
 
-No clock of a process can be set without setting the machine's, so every part of the gateway in this process is given
-another one. The check at the start of a worker keeps the right one: it would not let such a worker begin.
+Every part of the gateway in this process is given another clock. The check at the start of a worker keeps the right
+one: it would not let such a worker begin.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
-from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from sqlalchemy import text
@@ -24,6 +21,7 @@ from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.support.counting_provider import counting_provider, dispatch_config, dispatcher_of
 from tests.support.gateway import settings_for
+from tests.support.wrong_clock import replacements
 
 MINUTES_10: Final = 600
 ONE_DAY: Final = 86_400
@@ -39,18 +37,8 @@ LEFT: Final = "SELECT extract(epoch FROM leased_until - clock_timestamp()) FROM 
 def off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """Set the clock wrong, and give by how many seconds it is ahead."""
     seconds: float = request.param
-    now, now_ns = time.time, time.time_ns
-
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # it gives what the real one gives
-            return datetime.now(tz) + timedelta(seconds=seconds)
-
-    for name, module in list(sys.modules.items()):
-        if name.startswith("app.") and name not in RIGHT and getattr(module, "datetime", None) is datetime:
-            monkeypatch.setattr(module, "datetime", Wrong)
-    monkeypatch.setattr(time, "time", lambda: now() + seconds)
-    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(seconds * 1e9))
+    for module, name, value in replacements(lambda: seconds, right=RIGHT):
+        monkeypatch.setattr(module, name, value)
     return seconds
 
 

@@ -32,6 +32,7 @@ from tests.support.gateway import WEBHOOK_SECRET
 API_SECRET: Final = "secret-of-the-fake-provider"
 _AUTHORIZATION: Final = b"Basic " + base64.b64encode(f"sandbox:{API_SECRET}".encode())
 _PATIENCE_SECONDS: Final = 30.0
+_GLANCE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,12 @@ class FakeProvider:
     def idle(self) -> bool:
         """Whether it has no webhook left to post."""
         return self._reporter.idle
+
+    async def has_taken(self, number: int, *, within_seconds: float = 60) -> None:
+        """Wait until it has taken so many messages; raises `TimeoutError`."""
+        async with asyncio.timeout(within_seconds):
+            while self.log.taken().total() < number:  # noqa: ASYNC110 - the event is in the provider's thread
+                await asyncio.sleep(_GLANCE_SECONDS)
 
     def let_go(self) -> None:
         """Answer every request that is held, and hold no more."""
