@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Final
 
-from app.store.engine import Autocommit, Engine, StoreUnavailable
+from app.store.engine import Autocommit, Engine, StoreRefused, StoreUnavailable
 from app.store.workers import Server, hold_lock, new_worker, server_of, suspects
 from app.telemetry import get_logger
 
@@ -34,6 +35,9 @@ class Liveness:
         self._enabled = enabled
         self._worker: int | None = None
         self._is_held = False
+        self._doubt = asyncio.Event()
+        """Set when the lock may be lost, which is then looked at without delay."""
+
         self._seen_free: dict[int, float] = {}
         self._quiet_until = 0.0
         self._server: Server | None = None
@@ -46,22 +50,31 @@ class Liveness:
         return self._worker if self._is_held else None
 
     async def hold(self) -> None:
-        """Hold this worker's lock until cancelled; raises `StoreUnavailable` when it is lost, to be called again."""
-        if not self._enabled:
-            return
-        try:
-            if self._worker is None:
-                self._worker = await new_worker(self._engine)
-            await hold_lock(self._engine, self._worker, self._held)
-        except StoreUnavailable:
-            self.lost_database()
-            raise
-        finally:
-            self._is_held = False
+        """Hold this worker's lock until cancelled; raises `StoreUnavailable` when it cannot, to be called again.
+
+        One that is lost is taken again at once, for others look twice in half a second.
+        """
+        while self._enabled:
+            try:
+                if self._worker is None:
+                    self._worker = await new_worker(self._engine)
+                await hold_lock(self._engine, self._worker, self._held, doubt=self._doubt)
+            except StoreRefused:
+                # Whatever holds the lock of this number does not let go of it.
+                self._worker = None
+                raise
+            except StoreUnavailable:
+                was_held, self._is_held = self._is_held, False
+                self.lost_database()
+                if not was_held:
+                    raise
+            finally:
+                self._is_held = False
 
     def lost_database(self) -> None:
         """Note that a connection was lost, or all of Postgres: for a while only leases decide."""
         self._is_doubtful = True
+        self._doubt.set()
         self._be_quiet(_RECONNECT_SECONDS)
 
     def _be_quiet(self, seconds: float) -> None:

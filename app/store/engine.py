@@ -81,6 +81,10 @@ def create_engine(
                 "lock_timeout": f"{round(lock_seconds * 1000)}",
                 "idle_in_transaction_session_timeout": "10000",
                 "client_connection_check_interval": "5000",
+                # A session whose client a partition has cut off would else keep its locks for two hours.
+                "tcp_keepalives_idle": "10",
+                "tcp_keepalives_interval": "5",
+                "tcp_keepalives_count": "3",
                 "timezone": "UTC",
             },
         },

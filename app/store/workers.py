@@ -6,6 +6,7 @@ A lock that is free is no proof by itself: a restart or a failover of Postgres f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from app.store.engine import Autocommit, Connection, Engine
+from app.store.engine import Autocommit, Connection, Engine, StoreUnavailable
 
 _LOCK_CLASS: Final = 0x5357_4B52
 """The first half of the locks' keys, so that they are no other program's."""
@@ -28,6 +29,15 @@ _SUSPECTS: Final = text(
         WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = q.worker AND l.objsubid = 2 AND l.granted
             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     )
+    """
+)
+# A role may end its own sessions. One that is ended gives its lock up a moment later; the next statement waits for it.
+_END_OLD_SESSIONS: Final = text(
+    """
+    SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = :worker AND l.objsubid = 2 AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND l.pid <> pg_backend_pid()
     """
 )
 _SERVER: Final = text(
@@ -58,21 +68,36 @@ async def new_worker(engine: Engine) -> int:
     return number
 
 
-async def hold_lock(engine: Engine, worker: int, held: Callable[[], Awaitable[None]]) -> None:
+async def hold_lock(engine: Engine, worker: int, held: Callable[[], Awaitable[None]], *, doubt: asyncio.Event) -> None:
     """Hold a worker's lock until cancelled; `held` is awaited once it is had.
 
-    Raises `StoreUnavailable` when the connection is lost; the caller calls again.
+    The connection is tried now and then, and at once when it ends or `doubt` is set. A session of this worker's
+    that only Postgres believes in, as one that a partition has cut off, is ended: it would hold the lock for hours.
+
+    Raises `StoreUnavailable` when the connection is lost, and `StoreRefused` where another session holds the lock.
     """
     async with Autocommit(engine).connect() as connection:
         try:
+            await _hear_of_its_end(connection, doubt)
+            await connection.execute(_END_OLD_SESSIONS, _key(worker))
             await connection.execute(text("SELECT pg_advisory_lock(:class, :worker)"), _key(worker))
             await held()
             while True:
-                await asyncio.sleep(_PROBE_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PROBE_SECONDS):
+                        await doubt.wait()
+                doubt.clear()
                 await connection.execute(text("SELECT 1"))
         finally:
             # The pool would hand the connection on with the lock still held.
             await connection.invalidate()
+
+
+async def _hear_of_its_end(connection: Connection, doubt: asyncio.Event) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    if driver is None:
+        raise StoreUnavailable("no driver connection")
+    driver.add_termination_listener(lambda _connection: doubt.set())
 
 
 async def suspects(connection: Connection) -> set[int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.services.liveness import Liveness
 from app.store.engine import Autocommit, Engine, StoreUnavailable, create_engine
 from app.store.workers import Server, server_of
 from tests.services.conftest import Accept
+from tests.transport.calls import until
 
 _NOBODY = 2_000_000_000
 """The number of a worker that holds no lock."""
@@ -102,6 +104,57 @@ async def test_after_a_loss_a_server_that_may_hide_a_crash_is_not_trusted_for_te
     assert await liveness.dead() == {_NOBODY}
     liveness.lost_database()
     assert await found_after(liveness, clock) == pytest.approx(10.5, abs=0.01)
+
+
+_HOLDERS = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = :worker AND objsubid = 2 AND granted")
+
+
+@asynccontextmanager
+async def held(worker: Liveness) -> AsyncIterator[int]:
+    """Hold a worker's lock; gives its number."""
+    holding = asyncio.create_task(worker.hold())
+    await until(lambda: worker.worker is not None)
+    assert worker.worker is not None
+    yield worker.worker
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+
+
+async def holders(engine: Engine, worker: int) -> list[int]:
+    async with engine.connect() as connection:
+        return list((await connection.execute(_HOLDERS, {"worker": worker})).scalars())
+
+
+async def test_a_worker_whose_session_is_ended_has_its_lock_again_before_others_look_twice(
+    engine: Engine, liveness: Liveness, clock: Clock
+) -> None:
+    async with held(Liveness(engine)) as worker:
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE dispatch_queue SET worker = :worker"), {"worker": worker})
+        [before] = await holders(engine, worker)
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+        ended_at = time.monotonic()
+        while (after := await holders(engine, worker)) in ([], [before]):
+            assert time.monotonic() < ended_at + 10
+        clock.now += 5
+        assert await liveness.dead() == frozenset()
+    assert len(after) == 1
+    assert time.monotonic() - ended_at < 2, "a probe would have come five seconds later at the latest"
+
+
+async def test_a_session_that_only_postgres_believes_in_does_not_keep_its_worker_from_its_lock(engine: Engine) -> None:
+    worker = Liveness(engine)
+    async with held(worker) as number:
+        [own] = await holders(engine, number)
+    ghost = await engine.connect()
+    await ghost.execute(text("SELECT pg_advisory_lock(:class, :worker)"), {"class": 0x5357_4B52, "worker": number})
+    [pid] = await holders(engine, number)
+    async with held(worker) as again:
+        assert (again, len(await holders(engine, number))) == (number, 1)
+        assert pid not in [own, *await holders(engine, number)]
+    await ghost.invalidate()
+    await ghost.close()
 
 
 @pytest.fixture
