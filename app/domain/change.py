@@ -137,7 +137,7 @@ class Requeue:
     """How many tries are used up; None leaves the count."""
 
     crashes: int | None = None
-    """How many workers have died over it since one last outlived an attempt of it; None leaves the count."""
+    """How many workers have died over it since one last outlived what may have been taken; None leaves the count."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,7 @@ class NotSent:
     outcome: Deferred
     tries: int
     crashes: int
-    """How many workers have died over the message, this attempt's included, since one last outlived an attempt."""
+    """How many workers have died over the message in a row, this attempt's included."""
 
     reason: EventReason = EventReason.RETRY
     """What is told of the retry."""

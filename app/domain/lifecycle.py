@@ -89,9 +89,9 @@ def settle(
 ) -> Change:
     """Draw the conclusion from one send's outcome; `tries` are those before it.
 
-    With another fence than the attempt's, a rescue has been here: the outcome is no more than evidence about its
-    own attempt, and the `crashes` that are counted by now stay. Without, the worker has outlived the attempt, and
-    the crashes of those before it are forgotten.
+    With another fence than the attempt's, a rescue has been here: the outcome is no more than evidence about its own
+    attempt. The `crashes` that are counted by now stay, unless the worker has outlived what may have been taken: that
+    nothing was says nothing of what the message does to a worker.
     """
     fenced = fence != attempt.fence
     if not attempt.phase.is_open:
@@ -106,7 +106,7 @@ def settle(
             return _deferred_in_vain(message, attempt, outcome)
         case Deferred():
             # That a fenced worker sent nothing ends the wait for evidence, as records that do not show it would.
-            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes if fenced else 0)
+            retry = NotSent(outcome=outcome, tries=tries, crashes=crashes)
             return not_sent(message, attempt, retry, now=now, jitter=jitter, policy=policy)
         case Rejected(failure=failure) | Unknown(failure=failure):
             return _not_known(

@@ -58,7 +58,7 @@ def rescue(
 ) -> Change:
     """Take over from a worker that did not come back: its send may or may not have happened.
 
-    `crashes` counts the workers that died over this message before, since one last outlived an attempt of it. A resend
+    `crashes` counts the workers that died over this message before, in a row. A resend
     counts as a send: it has the adapter write the message once more.
     """
     fenced = replace(attempt, fence=fence)
@@ -115,7 +115,8 @@ def resent(
     """Draw the conclusion from the answer to a resend under the same idempotency key.
 
     Only an acceptance, or a refusal of the message itself, tells of both requests; whatever else comes back
-    speaks of the resend alone. Crashes of workers before it are forgotten, for its own has outlived it.
+    speaks of the resend alone. Crashes of workers before it are forgotten, for its own has outlived it, but not where it
+    was not taken: then nothing came back that could have killed it.
     """
     match outcome:
         case Accepted():
@@ -123,7 +124,8 @@ def resent(
         case Rejected(failure=failure) if refuses_each(outcome) and attempt.phase.is_open:
             return rejected(message, attempt, failure)
         case Rejected(failure=failure) | Deferred(failure=failure) | Unknown(failure=failure):
-            asked_to_wait = outcome.retry_after_seconds if isinstance(outcome, Deferred) else None
+            deferred = outcome if isinstance(outcome, Deferred) else None
+            asked_to_wait = deferred.retry_after_seconds if deferred else None
             return unanswered(
                 message,
                 attempt,
@@ -131,7 +133,7 @@ def resent(
                 fence=fence,
                 now=now,
                 policy=policy,
-                crashes=0,
+                crashes=None if deferred else 0,
             )
         case _:
             assert_never(outcome)

@@ -141,7 +141,7 @@ class DueMessage:
     segments: int
     tries: int
     crashes: int
-    """How many workers have died over it since one last outlived an attempt of it."""
+    """How many workers have died over it since one last outlived what may have been taken."""
 
     fence: int
     """A new fencing token, higher than all that were taken before this was locked."""

@@ -33,7 +33,6 @@ from tests.domain.lives import (
     given_up,
     said,
     sending,
-    settled,
 )
 
 SEARCHED: Final = Capabilities(reference_search=True)
@@ -148,7 +147,7 @@ def test_a_provider_that_asks_for_patience_is_asked_later() -> None:
     change = answered(
         *unknown(), Deferred(failure=ProviderFailure(error=DeliveryError.RATE_LIMITED), retry_after_seconds=600)
     )
-    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=600), crashes=0)
+    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=600))
 
 
 def test_a_record_that_is_found_is_adopted_with_what_it_says() -> None:
@@ -248,14 +247,6 @@ def test_a_message_whose_worker_died_goes_out_alone() -> None:
     message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
     change = given_up(message, attempt, crashes=1)
     assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=LATER)
-
-
-@pytest.mark.parametrize("outcome", [DEFERRED, UNKNOWN])
-def test_a_worker_that_outlives_an_attempt_clears_the_message_of_earlier_deaths(outcome: SendOutcome) -> None:
-    sent, resend = settled(*sending(), outcome), answered(*unknown(), outcome)
-    for change in (sent, resend):
-        assert isinstance(change.queue, Requeue)
-        assert (change.queue.work is Work.SEND_ALONE, change.queue.crashes) == (False, 0)
 
 
 def test_records_that_do_not_show_it_clear_the_message_of_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import ErrorCode, Refusal
 from app.domain.message import DeliveryGuarantee
-from app.domain.provider import Deferred, ProviderFailure
+from app.domain.provider import Deferred, ProviderFailure, SendOutcome, Unknown
 from app.services.dispatch import Dispatcher, Result
 from app.services.liveness import Liveness
 from app.services.redriving import redrive_message
@@ -23,6 +24,9 @@ from app.store.engine import Engine
 from app.transport import Transport
 from tests.services.conftest import Accept, State
 from tests.services.test_dispatch import end_leases
+
+REFUSED: Final = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE))
+LOST: Final = Unknown(failure=ProviderFailure(error=DeliveryError.OUTCOME_UNKNOWN))
 
 
 async def test_rescuers_at_once_rescue_each_message_once(
@@ -67,17 +71,23 @@ async def test_a_message_that_kills_its_workers_is_isolated_after_one_and_set_as
     assert (refused.value.code, refused.value.message_status) == (ErrorCode.NOT_REDRIVABLE, "sending")
 
 
-async def test_a_message_that_a_worker_outlived_goes_out_in_company_again(
-    dispatcher: Dispatcher, rescuer: Rescue, resolver: Resolver, accept: Accept, engine: Engine
+@pytest.mark.parametrize(("outcome", "queued"), [(REFUSED, ("send_alone", 1, 1)), (LOST, ("resolve", 0, 0))])
+async def test_a_message_goes_out_alone_until_a_worker_outlives_what_may_have_been_taken(
+    dispatcher: Dispatcher,
+    rescuer: Rescue,
+    resolver: Resolver,
+    accept: Accept,
+    engine: Engine,
+    outcome: SendOutcome,
+    queued: tuple[str, int, int],
 ) -> None:
     await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     await crash(dispatcher, rescuer, resolver, engine, alone=False)
     [assignment] = await dispatcher.claim(limit=1, alone=True)
-    refused = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE))
-    await dispatcher.settle([Result(assignment=assignment, outcome=refused)])
+    await dispatcher.settle([Result(assignment=assignment, outcome=outcome)])
     async with engine.connect() as connection:
-        queued = (await connection.execute(text("SELECT work, tries, crashes FROM dispatch_queue"))).one()
-    assert tuple(queued) == ("send", 1, 0)
+        stored = (await connection.execute(text("SELECT work, tries, crashes FROM dispatch_queue"))).one()
+    assert tuple(stored) == queued
 
 
 async def test_a_worker_whose_lock_is_gone_is_found_dead_within_two_looks(

@@ -25,6 +25,9 @@ _TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageS
 _ON_ITS_WAY: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.SENDING})
 NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
 NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
+_OF_WHAT_WAS_NOT_TAKEN: Final = frozenset(
+    {DeliveryError.RATE_LIMITED, DeliveryError.PROVIDER_UNAVAILABLE, DeliveryError.EXPIRED}
+)
 _NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
 
 
@@ -180,10 +183,15 @@ def _cannot_be_resent(run: Finished, text: Text, message_id: UUID, number: int, 
 
 
 def _crashes(run: Finished, message_id: UUID) -> int:
-    """Count the workers lost over a message since one last came back from a resend of it."""
-    reasons = [line.event.reason for line in _lines(run, message_id)]
-    outlived = [place for place, reason in enumerate(reasons) if reason is EventReason.NO_ANSWER]
-    return reasons[outlived[-1] if outlived else 0 :].count(EventReason.WORKER_LOST)
+    """Count the workers lost over a message since one last came back from a resend of it that may have been taken."""
+    events = [line.event for line in _lines(run, message_id)]
+    outlived = [
+        place
+        for place, event in enumerate(events)
+        if event.reason is EventReason.NO_ANSWER and event.provider_status not in _OF_WHAT_WAS_NOT_TAKEN
+    ]
+    since = events[outlived[-1] if outlived else 0 :]
+    return sum(event.reason is EventReason.WORKER_LOST for event in since)
 
 
 def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
