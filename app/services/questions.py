@@ -23,26 +23,27 @@ class Questions:
         self._most = most
         self._keep = keep
         self._on_end = on_end
-        self._beginning = False
         self.tasks: set[asyncio.Task[None]] = set()
-        """Those under way."""
+        """Those under way, and what is about to begin some."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being asked, nor about to be."""
-        return not self.tasks and not self._beginning
+        return not self.tasks
 
     async def begin(self) -> None:
-        """Ask about what is due, as far as there is room; raises `StoreUnavailable`."""
+        """Ask about what is due, as far as there is room; raises `StoreUnavailable`.
+
+        To cancel this breaks nothing off: what is written as asked and is asked by nobody looks as if its worker had
+        died over it.
+        """
         free = self._most - len(self.tasks)
         if not free:
             return
-        self._beginning = True
-        try:
-            for question in await self._resolver.begin(limit=free):
-                self._start(question)
-        finally:
-            self._beginning = False
+        beginning = asyncio.create_task(self._begin(free))
+        self.tasks.add(beginning)
+        beginning.add_done_callback(self._have_begun)
+        await asyncio.shield(beginning)
 
     async def begin_alone(self) -> bool:
         """Ask about one that is to be asked about by itself; False if none is due. Raises `StoreUnavailable`."""
@@ -51,6 +52,15 @@ class Questions:
             return False
         self._start(question)
         return True
+
+    async def _begin(self, limit: int) -> None:
+        for question in await self._resolver.begin(limit=limit):
+            self._start(question)
+
+    def _have_begun(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # Whoever waits for it is told; after a stop nobody does, and asyncio would complain.
 
     def _start(self, question: Question) -> None:
         task = asyncio.create_task(self._inquire(question))

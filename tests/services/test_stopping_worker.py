@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy import text
 
 from app.bootstrap import WorkerContext, build_worker
-from app.services.dispatch import Result
+from app.services.dispatch import Dispatcher, Result
+from app.services.resolver import Question
 from app.services.submitting import Assignment
 from app.store.engine import Connection, Engine, StoreUnavailable, transaction
 from app.store.workers import suspects
 from app.worker import Worker
 from tests.services.conftest import Accept, State
-from tests.support.counting_provider import TAKEN
+from tests.services.test_dispatch import UNKNOWN
+from tests.services.test_lone_resends import put_off, worker_with
+from tests.support.counting_provider import TAKEN, counting_provider
 from tests.support.gateway import SANDBOX, settings_for
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.raw_server import hang, serve, written
@@ -130,6 +133,36 @@ async def test_a_batch_that_is_being_settled_at_the_stop_is_settled_once(
             await worker.run()
     assert settled == [1]
     assert (await state(message_id))["status"] == "sent"
+
+
+async def test_what_is_to_be_asked_at_the_moment_of_the_stop_is_asked_and_written(
+    dispatcher: Dispatcher,
+    accept: Accept,
+    state: State,
+    engine: Engine,
+    shared_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message_id = await accept()
+    [assignment] = await dispatcher.claim(limit=1)
+    await dispatcher.settle([Result(assignment=assignment, outcome=UNKNOWN)])
+    await put_off(engine, message_id, seconds=0)
+    async with counting_provider() as provider:
+        worker, context = worker_with(shared_database_url, provider.settings)
+        begin = context.resolver.begin
+
+        async def begin_and_stop(*, limit: int) -> list[Question]:
+            questions = await begin(limit=limit)
+            worker.stop()
+            await asyncio.sleep(0.05)
+            return questions
+
+        monkeypatch.setattr(context.resolver, "begin", begin_and_stop)
+        async with asyncio.timeout(5):
+            await worker.run()
+        assert provider.taken() == {str(message_id): 1}
+    stored = await state(message_id)
+    assert (stored["status"], stored["phases"]) == ("sent", ["accepted"])
 
 
 async def test_what_an_unanswered_claim_took_before_the_stop_is_given_back(
