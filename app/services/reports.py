@@ -25,7 +25,7 @@ from app.services.sparing import Sparing
 from app.services.webhooks import Adapters, capabilities_of
 from app.store.among import Among
 from app.store.changes import apply_changes
-from app.store.engine import Autocommit, Connection, Engine, StoreUnavailable, transaction
+from app.store.engine import Autocommit, Connection, Engine, StoreUnavailable, told_apart, transaction
 from app.store.orphans import FROM_THE_FIRST, OrphanReport, add_orphans, lock_orphans, remove_orphans, sweep_orphans
 from app.store.queue import lock_attempts
 from app.store.webhooks import PendingReceipt, find_attempts, lock_pending, mark_receipts
@@ -92,7 +92,8 @@ class Reports:
         """Read up to `limit` receipts and apply their reports, in one transaction; return how many.
 
         Where that fails for another reason than a lost database, each is processed by itself, and one
-        that cannot be is marked, so that it does not hold up the others.
+        that cannot be is marked, so that it does not hold up the others. Raises `StoreUnavailable`; what
+        Postgres refuses for now stays to be read.
         """
         try:
             return await self._process(limit=limit)
@@ -116,8 +117,11 @@ class Reports:
                 if not receipts:
                     return count
                 try:
-                    async with connection.begin_nested():
-                        await self._read_and_apply(connection, receipts)
+                    with told_apart():
+                        async with connection.begin_nested():
+                            await self._read_and_apply(connection, receipts)
+                except StoreUnavailable:
+                    raise
                 except Exception:  # noqa: BLE001 - kept and marked, for somebody to look at
                     _log.exception("receipt not processed", receipt_id=str(receipts[0].id))
                     note = "it cannot be stored; the log says why"

@@ -101,7 +101,7 @@ async def transaction(engine: Engine) -> AsyncIterator[Connection]:
     Raises `StoreUnavailable` where Postgres cannot be reached or refuses for now. When that comes
     from the commit itself, the outcome is not known.
     """
-    with _told_apart():
+    with told_apart():
         async with engine.connect() as connection:
             with _confirmed(connection):
                 async with connection.begin():
@@ -121,7 +121,7 @@ class Autocommit:
 
         Raises `StoreUnavailable` as `transaction` does.
         """
-        with _told_apart():
+        with told_apart():
             async with self._engine.connect() as connection:
                 with _confirmed(connection):
                     yield connection
@@ -140,8 +140,8 @@ def _confirmed(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    """Tell what passes from what is wrong."""
+def told_apart() -> Iterator[None]:
+    """Tell what passes, as `StoreUnavailable`, from what is wrong; both ways to Postgres do so at their end."""
     try:
         yield
     except DBAPIError as error:
