@@ -115,8 +115,8 @@ def resent(
     """Draw the conclusion from the answer to a resend under the same idempotency key.
 
     Only an acceptance, or a refusal of the message itself, tells of both requests; whatever else comes back
-    speaks of the resend alone. Crashes of workers before it are forgotten, for its own has outlived it, but not where it
-    was not taken: then nothing came back that could have killed it.
+    speaks of the resend alone. Crashes of workers before it are forgotten, for its own has outlived it; but not where
+    it was not taken, for then nothing came back that could have killed it.
     """
     match outcome:
         case Accepted():
