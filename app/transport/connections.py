@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from app.transport.flight import FLIGHT
+from app.transport.flight import FLIGHT, TooLate
 from app.transport.sockets import opener
 
 _KEEP_ALIVE_SECONDS: Final = 4.0
@@ -26,7 +26,7 @@ class _ConnectionLost(aiohttp.ClientError):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells each flight its connection, which no trace hook does."""
+    """Gives each flight its connection, or takes it back: one that a trace hook refused would stay open, uncounted."""
 
     async def connect(
         self,
@@ -35,7 +35,11 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        FLIGHT.get().use(connection)
+        try:
+            FLIGHT.get().obtain(connection)
+        except TooLate:
+            connection.release()
+            raise
         return connection
 
 
@@ -78,8 +82,6 @@ def _tracing() -> aiohttp.TraceConfig:
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_queued_start.append(_on_queued)
     tracing.on_connection_create_start.append(_on_connecting)
-    tracing.on_connection_create_end.append(_on_obtained)
-    tracing.on_connection_reuseconn.append(_on_obtained)
     return tracing
 
 
@@ -89,7 +91,3 @@ async def _on_queued(_session: aiohttp.ClientSession, _context: SimpleNamespace,
 
 async def _on_connecting(_session: aiohttp.ClientSession, _context: SimpleNamespace, _event: object) -> None:
     FLIGHT.get().connect()
-
-
-async def _on_obtained(_session: aiohttp.ClientSession, _context: SimpleNamespace, _event: object) -> None:
-    FLIGHT.get().obtain()

@@ -1,8 +1,8 @@
 """One request under way: how far it has come, when it is late, and what its end means.
 
 What a failure means hangs on one fact only, whether a connection was obtained. That is known from
-the connector's trace hooks, never from the name of an exception: the libraries report a connection
-cut after the request under the same name as a refused one.
+the connector, never from the name of an exception: the libraries report a connection cut after the
+request under the same name as a refused one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TooLate(aiohttp.ClientError):
 
 @dataclass(kw_only=True, slots=True)
 class Flight:
-    """One request under way; the trace hooks move it along, and its timer with it."""
+    """One request under way; the connector moves it along, and its timer with it."""
 
     timer: asyncio.Timeout
     connect_seconds: float
@@ -70,8 +70,8 @@ class Flight:
         limit = asyncio.get_running_loop().time() + self.connect_seconds
         self.timer.reschedule(min(self.deadline, limit, self.not_after))
 
-    def obtain(self) -> None:
-        """Have a connection: from here on nobody can be sure that the request was not taken.
+    def obtain(self, connection: Connection) -> None:
+        """Have a connection to be written to: from here on nobody can be sure that the request was not taken.
 
         Raises `TooLate` where its moment has passed, which a busy loop notices before its timer does.
         """
@@ -79,9 +79,6 @@ class Flight:
             raise TooLate
         self.stage = Stage.CONNECTED
         self.timer.reschedule(self.deadline)
-
-    def use(self, connection: Connection) -> None:
-        """Be written to this connection."""
         self._connection = connection
         self._wire = connection.transport
 

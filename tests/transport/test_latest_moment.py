@@ -8,6 +8,7 @@ import time
 import pytest
 
 from app.domain.http import HttpResponse
+from app.transport.flight import Flight, Stage
 from tests.support.raw_server import hang, serve, written
 from tests.transport.calls import NOT_CONNECTED, OK, SHORT, SOON, failure, post, quick, until
 from tests.transport.test_failures import full_backlog
@@ -60,6 +61,19 @@ async def test_a_connection_that_is_open_only_after_the_latest_moment_is_not_wri
         await stands_still()
         assert await request == TOO_LATE
     assert server.requests == []
+
+
+async def test_connections_that_are_obtained_too_late_stay_within_their_limit_and_serve_the_next_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serve(written(OK)) as server, quick(connections=2) as transport:
+        with monkeypatch.context() as late:
+            late.setattr(Flight, "is_too_late", lambda flight: flight.stage is not Stage.NEW)
+            assert await asyncio.gather(*(transport.perform(post(server.url)) for _ in range(6))) == [TOO_LATE] * 6
+        assert server.requests == []
+        assert isinstance(await transport.perform(post(server.url)), HttpResponse)
+        await until(lambda: len(server.open) == 2)
+    assert (server.accepted, len(server.requests)) == (2, 1)
 
 
 async def test_an_answer_may_come_after_the_latest_moment_of_connecting() -> None:
