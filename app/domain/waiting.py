@@ -49,13 +49,14 @@ def claim(
 def redrive(message: MessageState, *, now: datetime) -> Change | None:
     """Send a message that was set aside as poison on its way again; None where it is none, or stale.
 
-    It goes out while its worker sends nothing else, its crashes forgotten with the queue row that it had left.
+    One of its crashes is remembered, so that it goes out while its worker sends nothing else, however often it is given
+    back or deferred before a worker has outlived it.
     """
     if message.status is not MessageStatus.FAILED or message.error is not DeliveryError.POISON:
         return None
     if message.expires_at <= now:
         return None
-    again = Requeue(work=Work.SEND_ALONE, due_at=now)
+    again = Requeue(work=Work.SEND_ALONE, due_at=now, crashes=1)
     change = command(message, MessageStatus.QUEUED, reason=EventReason.REDRIVEN, queue=again)
     return replace(change, event=replace(change.event, source=EventSource.API))
 

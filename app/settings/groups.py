@@ -100,8 +100,12 @@ class DispatchSettings(Group):
         le=86_400,
         description="How long after its end a day is compared with the providers' lists.",
     )
+    # Not after the first, which may be due to any that were in flight: it takes another, alone, to tell.
     poison_crashes: int = Field(
-        default=3, ge=1, le=100, description="Workers that may die over a message in a row before it is set aside."
+        default=3,
+        ge=2,
+        le=100,
+        description="Workers that may die over a message in a row before it is set aside; at least 2.",
     )
     liveness_locks: bool = Field(
         default=True, description="False behind a pooler that keeps no sessions: dead workers are then told by leases."

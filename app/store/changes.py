@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, DateTime, Text, Uuid, bindparam, text
+from sqlalchemy import ARRAY, DateTime, SmallInteger, Text, Uuid, bindparam, text
 
 from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue
 from app.domain.message import AttemptState
@@ -96,9 +96,9 @@ SELECT message_id FROM change WHERE message_id NOT IN (SELECT message_id FROM ap
 
 _TAKE_UP_AGAIN: Final = text(
     """
-    INSERT INTO dispatch_queue (message_id, account_id, lane, work, due_at)
-    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), again.work, again.due_at
-    FROM unnest(:ids, :works, :due_at) AS again (id, work, due_at)
+    INSERT INTO dispatch_queue (message_id, account_id, lane, work, due_at, crashes)
+    SELECT m.id, m.account_id, coalesce(s.id, m.account_id), again.work, again.due_at, again.crashes
+    FROM unnest(:ids, :works, :due_at, :crashes) AS again (id, work, due_at, crashes)
     JOIN messages AS m ON m.id = again.id
     LEFT JOIN senders AS s ON NOT m.test AND s.account_id = m.account_id AND s.address = m.sender
     ON CONFLICT (message_id) DO NOTHING
@@ -107,6 +107,7 @@ _TAKE_UP_AGAIN: Final = text(
     bindparam("ids", type_=ARRAY(Uuid)),
     bindparam("works", type_=ARRAY(Text)),
     bindparam("due_at", type_=ARRAY(DateTime(timezone=True))),
+    bindparam("crashes", type_=ARRAY(SmallInteger)),
 )
 _REACHED_PROVIDER: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED})
 
@@ -133,7 +134,12 @@ async def _take_up_again(connection: Connection, changes: Sequence[Change]) -> N
     }
     if again:
         steps = again.values()
-        written = {"ids": list(again), "works": [s.work for s in steps], "due_at": [s.due_at for s in steps]}
+        written = {
+            "ids": list(again),
+            "works": [s.work for s in steps],
+            "due_at": [s.due_at for s in steps],
+            "crashes": [s.crashes or 0 for s in steps],
+        }
         await connection.execute(_TAKE_UP_AGAIN, written)
 
 

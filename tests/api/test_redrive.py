@@ -61,7 +61,7 @@ async def test_a_message_that_was_set_aside_is_queued_again_once(
     async with engine.connect() as connection:
         queued = (await connection.execute(text("SELECT work, crashes FROM dispatch_queue"))).all()
         audited = (await connection.execute(text("SELECT action, detail FROM audit_events"))).all()
-    assert [tuple(row) for row in queued] == [("send_alone", 0)]
+    assert [tuple(row) for row in queued] == [("send_alone", 1)]
     assert [tuple(row) for row in audited] == [("messages.redrive", {"message_id": message_id})] * 2
 
 

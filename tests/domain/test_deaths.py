@@ -11,10 +11,11 @@ import pytest
 from app.domain.change import Change, Requeue, Work
 from app.domain.conclusions import NOTHING_OFFERED
 from app.domain.inquiry import Inquiry
-from app.domain.lifecycle import settle
+from app.domain.lifecycle import begin, give_back, settle
 from app.domain.message import AttemptState, MessageState
 from app.domain.provider import Capabilities, Deferred, SendOutcome
 from app.domain.resolving import ask, rescue, resent
+from app.domain.waiting import redrive
 from tests.domain.lives import DEFERRED, NOW, POLICY, QUEUED, THROTTLED, UNKNOWN, after, sending
 
 KEY: Final = Capabilities(idempotency_window=timedelta(hours=24))
@@ -72,3 +73,17 @@ def test_a_message_that_kills_between_refusals_to_look_at_it_is_counted_up_to_it
         crashes = counted(died(*sending(message), crashes=crashes)) or 0
         message = replace(message, sequence=message.sequence + 1)
     assert crashes == POLICY.poison_crashes
+
+
+def test_a_redriven_message_stays_alone_when_it_is_given_back_or_deferred_until_a_worker_has_outlived_it() -> None:
+    poison = begin(QUEUED, provider="acme", fence=7, now=NOW, lease=LEASE, poisoned=True).apply_to(QUEUED)
+    again = redrive(poison, now=NOW)
+    assert again is not None
+    assert again.queue == Requeue(work=Work.SEND_ALONE, due_at=NOW, crashes=1)
+    message = again.apply_to(poison)
+    for change in (
+        give_back(*sending(message), now=NOW, crashes=1),
+        sent(DEFERRED, crashes=1, message=message),
+    ):
+        assert isinstance(change.queue, Requeue)
+        assert change.queue.work is Work.SEND_ALONE

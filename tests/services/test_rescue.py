@@ -19,6 +19,7 @@ from app.services.redriving import redrive_message
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
 from app.services.submitting import DispatchConfig, Submitter
+from app.services.unstarted import give_back_unstarted
 from app.services.webhooks import Adapters
 from app.store.engine import Engine
 from app.transport import Transport
@@ -65,7 +66,9 @@ async def test_a_message_that_kills_its_workers_is_isolated_after_one_and_set_as
 
     await redrive_message(engine, message_id)
     assert ((await state(message_id))["status"], await dispatcher.has_lone()) == ("queued", True)
-    assert len(await dispatcher.claim(limit=10, alone=True)) == 1
+    [assignment] = await dispatcher.claim(limit=10, alone=True)
+    assert await give_back_unstarted(engine, {assignment.attempt: assignment.fence}) == 1
+    assert (await dispatcher.claim(limit=10), len(await dispatcher.claim(limit=10, alone=True))) == ([], 1)
     with pytest.raises(Refusal) as refused:
         await redrive_message(engine, message_id)
     assert (refused.value.code, refused.value.message_status) == (ErrorCode.NOT_REDRIVABLE, "sending")

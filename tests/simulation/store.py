@@ -108,7 +108,9 @@ class ModelStore:
                 row.tries = row.tries if again.tries is None else again.tries
                 row.crashes = row.crashes if again.crashes is None else again.crashes
             case Requeue() as again if change.event.applied and change.expected_status in FINAL:
-                self.queue[change.message_id] = QueueRow(due_at=again.due_at, work=again.work)
+                self.queue[change.message_id] = QueueRow(
+                    due_at=again.due_at, work=again.work, crashes=again.crashes or 0
+                )
             case _:
                 pass
 
