@@ -219,7 +219,8 @@ class Worker:
             if await self._context.rescue.take_over(limit=_BATCH):
                 self._wake_dispatch.set()
             if self._lone_turns.listens(now=time.monotonic()):
-                self._lone_turns.hear(due=await self._context.dispatcher.has_lone(), now=time.monotonic())
+                due = await self._context.dispatcher.has_lone(besides=self._context.resolver.aside())
+                self._lone_turns.hear(due=due, now=time.monotonic())
                 if self._lone_turns.is_called:
                     self._wake_dispatch.set()
             await self._context.reports.apply_orphans()

@@ -56,6 +56,10 @@ class Claims:
 
         self._sparing = Sparing("claim")
 
+    def aside(self) -> tuple[UUID, ...]:
+        """Give the messages that could not be claimed and are left alone now."""
+        return self._sparing.aside()
+
     async def take(self, *, limit: int, work: Work = Work.SEND) -> list[Claimed]:
         """Take up to `limit` due messages, first giving back what unanswered claims took. Stale ones expire instead.
 

@@ -58,10 +58,14 @@ class Dispatcher:
         self._claims = Claims(engine, lease=config.lease, poison_crashes=config.policy.poison_crashes, worker=worker)
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
 
-    async def has_lone(self) -> bool:
-        """Tell whether a message is due that is to go out while its worker sends nothing else, be it by a resend."""
+    async def has_lone(self, *, besides: Sequence[UUID] = ()) -> bool:
+        """Tell whether a message is due that is to go out while its worker sends nothing else, be it by a resend.
+
+        Neither those count that could not be claimed, nor `besides`, which others leave alone: no turn would move them.
+        """
+        aside = (*self._claims.aside(), *besides)
         async with self._autocommit.connect() as connection:
-            return await has_lone(connection, resenders_of(self._adapters))
+            return await has_lone(connection, resenders_of(self._adapters), besides=aside)
 
     async def claim(self, *, limit: int, alone: bool = False) -> list[Assignment]:
         """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.

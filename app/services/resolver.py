@@ -76,6 +76,10 @@ class Resolver:
         self._config = config
         self._sparing = Sparing("resolve")
 
+    def aside(self) -> tuple[UUID, ...]:
+        """Give the messages that could not be taken and are left alone now."""
+        return self._sparing.aside()
+
     async def begin(self, *, limit: int) -> list[Question]:
         """Take what is due: end what nothing more can be asked about, and give the questions about the rest.
 

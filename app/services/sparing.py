@@ -59,6 +59,12 @@ class Sparing:
         self._aside: dict[UUID, float] = {}
         """What could not be done, each with the moment on the monotonic clock at which it is tried again."""
 
+    def aside(self) -> tuple[UUID, ...]:
+        """Give what is left alone now."""
+        now = time.monotonic()
+        self._aside = {key: until for key, until in self._aside.items() if until > now}
+        return tuple(self._aside)
+
     async def do(
         self,
         take: Callable[[Among], Awaitable[list[Done]]],
@@ -69,9 +75,7 @@ class Sparing:
         One that cannot be done is logged with its id and left alone for a while. Raises `StoreUnavailable`, but not
         once something is done: that is committed, and its caller has to know of it.
         """
-        now = time.monotonic()
-        self._aside = {key: until for key, until in self._aside.items() if until > now}
-        others = Among(ids=tuple(self._aside))
+        others = Among(ids=self.aside())
         try:
             return await take(others)
         except StoreUnavailable:

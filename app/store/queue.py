@@ -61,15 +61,18 @@ _UNRESOLVED: Final = DueStatement(
 
 _HAS_LONE: Final = text(
     f"""
-    SELECT EXISTS (SELECT FROM dispatch_queue WHERE work = 'send_alone' AND leased_until IS NULL AND due_at <= now())
-    OR EXISTS (
+    SELECT EXISTS (
+        SELECT FROM dispatch_queue
+        WHERE work = 'send_alone' AND leased_until IS NULL AND due_at <= now() AND message_id <> ALL(:besides)
+    ) OR EXISTS (
         SELECT FROM dispatch_queue AS q
         JOIN messages AS m ON m.id = q.message_id
         JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
         WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND {_IS_LONE}
+        AND q.message_id <> ALL(:besides)
     )
     """  # noqa: S608 - constants of this module
-).bindparams(bindparam("resenders", type_=ARRAY(Text)))
+).bindparams(bindparam("resenders", type_=ARRAY(Text)), bindparam("besides", type_=ARRAY(Uuid)))
 
 _LEFT_BEHIND: Final = DueStatement(
     f"""
@@ -177,9 +180,9 @@ async def next_fence(connection: Connection) -> int:
     return token
 
 
-async def has_lone(connection: Connection, resenders: Collection[str]) -> bool:
-    """Tell whether anything is due that is to go out by itself, where these providers are asked by resends."""
-    return bool(await connection.scalar(_HAS_LONE, {"resenders": sorted(resenders)}))
+async def has_lone(connection: Connection, resenders: Collection[str], *, besides: Sequence[UUID]) -> bool:
+    """Tell whether anything else is due that is to go out by itself, where these providers are asked by resends."""
+    return bool(await connection.scalar(_HAS_LONE, {"resenders": sorted(resenders), "besides": list(besides)}))
 
 
 async def lock_due(

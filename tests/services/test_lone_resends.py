@@ -72,6 +72,19 @@ async def test_what_a_worker_died_over_is_resent_alone_and_searched_for_in_compa
     assert await resolver.begin_alone() is None
 
 
+async def test_a_resend_that_cannot_be_begun_calls_no_turn_while_it_is_left_alone(
+    suspect: UUID, engine: Engine, shared_database_url: str
+) -> None:
+    async with engine.begin() as connection:
+        unknown_word = text("UPDATE messages SET error_code = 'of-a-later-version' WHERE id = :id")
+        await connection.execute(unknown_word, {"id": suspect})
+    _, context = worker_with(shared_database_url, SANDBOX)
+    assert await context.dispatcher.has_lone(besides=context.resolver.aside())
+    assert await context.resolver.begin_alone() is None
+    assert not await context.dispatcher.has_lone(besides=context.resolver.aside())
+    await context.engine.dispose()
+
+
 def worker_with(database_url: str, sandbox: dict[str, Any]) -> tuple[Worker, WorkerContext]:
     """Make a worker as the process does, whose provider is asked by resends."""
     settings = settings_for(database_url, sandbox={**sandbox, "evidence": "idempotency-key"})

@@ -21,6 +21,7 @@ from tests.services.test_reports import ACCEPTED, status, webhook
 UNKNOWN_WORD = "UPDATE messages SET error_code = 'of-a-later-version' WHERE id = :id"
 NOT_LEGAL = "UPDATE messages SET status = 'canceled' WHERE id = :id"
 REFUSED = "UPDATE messages SET event_sequence = 2147483647 WHERE id = :id"
+LONE = "UPDATE dispatch_queue SET work = 'send_alone', crashes = 1 WHERE message_id = :id"
 SPOILERS = (UNKNOWN_WORD, REFUSED)
 
 
@@ -50,6 +51,19 @@ async def test_one_that_cannot_be_claimed_is_left_alone(
     claimed = await dispatcher.claim(limit=10)
     assert {each.attempt.message_id for each in claimed} == set(others)
     assert await dispatcher.claim(limit=10) == []
+
+
+async def test_one_that_is_to_go_out_alone_and_cannot_calls_no_turn_while_it_is_left_alone(
+    dispatcher: Dispatcher, accept: Accept, engine: Engine
+) -> None:
+    broken = await accept()
+    await spoil(engine, UNKNOWN_WORD, broken)
+    await spoil(engine, LONE, broken)
+    assert await dispatcher.has_lone()
+    assert await dispatcher.claim(limit=1, alone=True) == []
+    assert not await dispatcher.has_lone()
+    await spoil(engine, LONE, await accept())
+    assert await dispatcher.has_lone()
 
 
 @pytest.mark.parametrize("how", SPOILERS)
