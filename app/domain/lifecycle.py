@@ -84,8 +84,8 @@ def settle(
     now: datetime,
     jitter: float,
     policy: LifecyclePolicy,
+    crashes: int,
     capabilities: Capabilities = NOTHING_OFFERED,
-    crashes: int = 0,
 ) -> Change:
     """Draw the conclusion from one send's outcome; `tries` are those before it.
 
@@ -161,7 +161,7 @@ def report(
     )
 
 
-def give_back(message: MessageState, attempt: AttemptState, *, now: datetime, crashes: int = 0) -> Change:
+def give_back(message: MessageState, attempt: AttemptState, *, now: datetime, crashes: int) -> Change:
     """Return a message that was claimed and certainly not begun; it costs no try."""
     closed = replace(attempt, phase=AttemptPhase.NOT_SENT)
     return command(

@@ -53,8 +53,8 @@ def rescue(
     fence: int,
     now: datetime,
     policy: LifecyclePolicy,
+    crashes: int,
     capabilities: Capabilities = NOTHING_OFFERED,
-    crashes: int = 0,
 ) -> Change:
     """Take over from a worker that did not come back: its send may or may not have happened.
 
@@ -223,7 +223,7 @@ def resolve(
     now: datetime,
     capabilities: Capabilities,
     policy: LifecyclePolicy,
-    crashes: int = 0,
+    crashes: int,
 ) -> Change:
     """End the wait for evidence as the message's guarantee says, or go on with it while a report may still come.
 

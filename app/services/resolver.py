@@ -118,13 +118,6 @@ class Resolver:
                     status=change.status.value,
                 )
 
-    async def run(self, *, limit: int) -> int:
-        """Do all three, one after the other; return how many questions were asked."""
-        questions = await self.begin(limit=limit)
-        for question in questions:
-            await self.conclude(question, await self.ask(question))
-        return len(questions)
-
     async def _begin(self, limit: int, *, alone: bool) -> list[Question | None]:
         taken = await self._sparing.do(
             lambda among: self._take_due(limit, alone, among), lambda among: self._find(limit, alone, among)

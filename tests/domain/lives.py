@@ -55,7 +55,7 @@ def settled(
     message: MessageState, attempt: AttemptState, outcome: SendOutcome, *, fence: int = 7, tries: int = 0
 ) -> Change:
     """What the outcome of an attempt changes, told by the worker that holds `fence`."""
-    return settle(message, attempt, outcome, fence=fence, tries=tries, now=NOW, jitter=0.5, policy=POLICY)
+    return settle(message, attempt, outcome, fence=fence, tries=tries, now=NOW, jitter=0.5, policy=POLICY, crashes=0)
 
 
 def given_up(

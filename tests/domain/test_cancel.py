@@ -152,7 +152,7 @@ def test_a_second_copy_found_stale_right_before_its_send_leaves_the_message_unco
 
 def test_a_worker_that_comes_back_late_and_found_the_message_stale_makes_an_unconfirmed_one_expired() -> None:
     message, attempt = sending()
-    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0), message)
     message, attempt = after(given_up(message, attempt), message)
     assert message.status is MessageStatus.UNCONFIRMED
     change = settled(message, attempt, STALE, fence=7)

@@ -157,6 +157,6 @@ def test_a_refusal_that_changes_nothing_leaves_the_error_as_it_is() -> None:
 def test_a_fenced_worker_that_sent_nothing_leaves_the_flag_to_the_copy_that_is_still_to_come() -> None:
     message, _ = doubted()
     message, second = sending(message)
-    message, second = after(rescue(message, second, fence=8, now=NOW, policy=POLICY), message)
-    change = settle(message, second, DEFERRED, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY)
+    message, second = after(rescue(message, second, fence=8, now=NOW, policy=POLICY, crashes=0), message)
+    change = settle(message, second, DEFERRED, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY, crashes=1)
     assert (change.status, change.possible_duplicate) == (MessageStatus.QUEUED, True)

@@ -32,7 +32,7 @@ from tests.domain.lives import (
 def rescued(message: MessageState = QUEUED) -> tuple[MessageState, AttemptState]:
     """A message that was taken over from the worker with fence 7."""
     message, attempt = sending(message)
-    return after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    return after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0), message)
 
 
 def told_late(outcome: SendOutcome, *, tries: int = 0, jitter: float = 0.5) -> Change:

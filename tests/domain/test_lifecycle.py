@@ -118,7 +118,7 @@ def test_a_retry_after_is_kept_within_one_second_and_a_quarter_of_an_hour(asked:
 
 def test_a_rescue_fences_the_old_worker_and_awaits_evidence() -> None:
     message, attempt = sending()
-    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY)
+    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0)
     assert change.attempt == replace(attempt, phase=AttemptPhase.UNKNOWN, fence=8)
     assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.WORKER_LOST)
     assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=120), crashes=1)
@@ -227,7 +227,6 @@ def test_a_provider_that_throttles_without_a_time_is_asked_less_and_less_often(
     attempts: int, jitter: float, waited: float
 ) -> None:
     message, attempt = sending(replace(QUEUED, attempts=attempts))
-    change = settle(
-        message, attempt, Deferred(failure=THROTTLED), fence=7, tries=0, now=NOW, jitter=jitter, policy=POLICY
-    )
+    throttled = Deferred(failure=THROTTLED)
+    change = settle(message, attempt, throttled, fence=7, tries=0, now=NOW, jitter=jitter, policy=POLICY, crashes=0)
     assert change.queue == Requeue(work=Work.SEND, due_at=NOW + timedelta(seconds=waited), tries=0, crashes=0)

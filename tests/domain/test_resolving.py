@@ -44,7 +44,16 @@ def unknown() -> tuple[MessageState, AttemptState]:
     """A message that its provider is asked about, under fence 9."""
     message, attempt = sending()
     change = settle(
-        message, attempt, UNKNOWN, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY, capabilities=SEARCHED
+        message,
+        attempt,
+        UNKNOWN,
+        fence=7,
+        tries=0,
+        now=NOW,
+        jitter=0.5,
+        policy=POLICY,
+        crashes=0,
+        capabilities=SEARCHED,
     )
     message, attempt = after(change, message)
     change = ask(message, attempt, Inquiry.REFERENCE, fence=9, now=NOW, lease=timedelta(seconds=45), worker=3)
@@ -81,7 +90,7 @@ def looked(
 def test_a_provider_that_can_be_asked_is_asked_soon_and_another_is_waited_for() -> None:
     message, attempt = sending()
     for capabilities, seconds in ((SEARCHED, 2), (NOTHING_OFFERED, 120)):
-        change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, capabilities=capabilities)
+        change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0, capabilities=capabilities)
         assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=seconds), crashes=1)
 
 
@@ -90,7 +99,7 @@ def test_a_worker_that_dies_over_a_resend_died_over_the_message_and_one_that_sea
     inquiry: Inquiry, crashes: int | None
 ) -> None:
     message, attempt = sending()
-    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, capabilities=SEARCHED)
+    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0, capabilities=SEARCHED)
     message, attempt = after(change, message)
     change = ask(message, attempt, inquiry, fence=9, now=NOW, lease=timedelta(seconds=45), worker=3)
     message, attempt = after(change, message)
@@ -227,7 +236,7 @@ def test_after_the_last_question_the_guarantee_decides_once_the_wait_for_reports
 
 def test_a_fenced_workers_deferral_does_not_end_a_question_that_went_out_meanwhile() -> None:
     message, attempt = unknown()
-    change = settle(message, attempt, DEFERRED, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY)
+    change = settle(message, attempt, DEFERRED, fence=7, tries=0, now=NOW, jitter=0.5, policy=POLICY, crashes=1)
     assert change.attempt == attempt
     assert change.queue is None
 
@@ -244,7 +253,7 @@ def test_a_message_that_three_workers_died_over_is_set_aside_and_can_be_redriven
 
 def test_a_message_whose_worker_died_goes_out_alone() -> None:
     message, attempt = sending(replace(QUEUED, delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE))
-    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY), message)
+    message, attempt = after(rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0), message)
     change = given_up(message, attempt, crashes=1)
     assert change.queue == Requeue(work=Work.SEND_ALONE, due_at=LATER)
 

@@ -24,6 +24,7 @@ from app.store.changes import apply_changes
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.services.conftest import Accept, State
+from tests.support.asking import ask_all
 from tests.support.counting_provider import dispatch_config
 from tests.support.fake_provider.conduct import Conduct, always, at_first, in_turn
 from tests.support.fake_provider.server import API_SECRET, FakeProvider
@@ -80,7 +81,7 @@ async def test_a_message_that_was_taken_without_a_word_is_found_and_not_sent_aga
     message_id = await accept(delivery_guarantee=DeliveryGuarantee.AT_LEAST_ONCE)
     await send(dispatcher)
     assert (await state(message_id))["status"] == "sending"
-    assert await resolver.run(limit=10) == 1
+    assert await ask_all(resolver) == 1
     stored = await state(message_id)
     assert (stored["status"], stored["phases"], stored["queue"]) == ("sent", ["accepted"], [])
     assert provider.log.taken() == {str(message_id): 1}
@@ -96,7 +97,7 @@ async def test_a_message_that_was_never_taken_is_sent_once_whatever_its_guarante
     await send(dispatcher)
     async with asyncio.timeout(10):
         while (await state(message_id))["status"] != "sent":
-            await resolver.run(limit=10)
+            await ask_all(resolver)
             await send(dispatcher)
     stored = await state(message_id)
     assert stored["possible_duplicate"] is False
@@ -113,7 +114,7 @@ async def test_a_provider_that_never_answers_leaves_it_to_the_guarantee(
     await send(dispatcher)
     async with asyncio.timeout(10):
         while (await state(message_id))["status"] == "sending":
-            await resolver.run(limit=10)
+            await ask_all(resolver)
     stored = await state(message_id)
     assert (stored["status"], stored["phases"]) == ("unconfirmed", ["abandoned"])
     assert [reason for *_, reason in stored["events"]].count("no-answer") == 6
@@ -129,7 +130,7 @@ async def test_two_equal_texts_at_one_time_prove_nothing_by_their_numbers(
     await send(dispatcher)
     async with asyncio.timeout(10):
         while "sending" in [(await state(twin))["status"] for twin in twins]:
-            await resolver.run(limit=10)
+            await ask_all(resolver)
     assert [(await state(twin))["status"] for twin in twins] == ["unconfirmed", "unconfirmed"]
     assert provider.log.taken() == {str(twin): 1 for twin in twins}
 
@@ -169,7 +170,7 @@ async def test_what_an_equal_text_that_is_still_being_sent_may_own_is_not_adopte
     being_sent = await accept()
     [assignment] = await dispatcher.claim(limit=10)
     result = await dispatcher.send(assignment)
-    assert await resolver.run(limit=10) == 1
+    assert await ask_all(resolver) == 1
     stored = await state(lost)
     assert (stored["status"], stored["phases"], stored["events"][-1][-1]) == ("sending", ["unknown"], "no-answer")
 
@@ -177,6 +178,6 @@ async def test_what_an_equal_text_that_is_still_being_sent_may_own_is_not_adopte
     assert (await state(being_sent))["status"] == "sent"
     async with asyncio.timeout(10):
         while (await state(lost))["status"] != "sent":
-            await resolver.run(limit=10)
+            await ask_all(resolver)
             await send(dispatcher)
     assert provider.log.taken() == {str(lost): 1, str(being_sent): 1}

@@ -28,6 +28,7 @@ from app.store.engine import Engine
 from app.transport import Transport
 from tests.sandbox.world import CONFIG, World, a_receiver, a_world, until
 from tests.services.conftest import Accept, State
+from tests.support.asking import ask_all
 from tests.support.counting_provider import dispatch_config
 
 CUT: Final = "+15005550045"
@@ -64,7 +65,7 @@ class Rig:
         async with asyncio.timeout(10):
             while (stored := await state(message_id))["status"] in {"queued", "sending"}:
                 await self.send()
-                await self.resolver.run(limit=10)
+                await ask_all(self.resolver)
         return stored
 
     async def hear(self, message_id: UUID) -> None:
@@ -132,7 +133,7 @@ async def test_what_was_taken_and_cut_is_found_and_not_sent_again(
     message_id = await accept(recipient=CUT, delivery_guarantee=guarantee)
     await rig.send()
     assert (await state(message_id))["status"] == "sending"
-    assert await rig.resolver.run(limit=10) == 1
+    assert await ask_all(rig.resolver) == 1
     stored = await state(message_id)
     assert (stored["status"], stored["error_code"], stored["phases"]) == (FOUND_AS[evidence], None, ["accepted"])
     assert (stored["possible_duplicate"], await rig.taken(CUT)) == (False, 1)
@@ -173,7 +174,7 @@ async def test_with_webhooks_alone_what_was_taken_and_cut_waits_for_its_webhook(
     rig = make(Evidence.WEBHOOK, evidence_wait=timedelta(minutes=1))
     message_id = await accept(recipient=CUT)
     await rig.send()
-    assert await rig.resolver.run(limit=10) == 0
+    assert await ask_all(rig.resolver) == 0
     assert (await state(message_id))["status"] == "sending"
     await rig.hear(message_id)
     stored = await state(message_id)

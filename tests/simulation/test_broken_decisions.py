@@ -90,7 +90,7 @@ def asked_a_few_times_only(message: MessageState, *given: Any, **told: Any) -> I
 def deferred_resend_means_not_sent(message: MessageState, attempt: Any, outcome: SendOutcome, **told: Any) -> Change:
     if isinstance(outcome, Deferred) and attempt.phase.is_open and told["fence"] == attempt.fence:
         kept = {name: told[name] for name in ("fence", "now", "policy")}
-        return REAL.settle(message, attempt, outcome, tries=0, jitter=0.5, **kept)
+        return REAL.settle(message, attempt, outcome, tries=0, jitter=0.5, crashes=0, **kept)
     return REAL.resent(message, attempt, outcome, **told)
 
 
@@ -105,7 +105,7 @@ def asked_under_the_old_fence(message: MessageState, attempt: Any, inquiry: Inqu
 def rescued_for_another_try(message: MessageState, attempt: Any, **told: Any) -> Change:
     if attempt.inquiries:
         return REAL.rescue(message, attempt, **told)
-    return REAL.give_back(message, attempt, now=told["now"])
+    return REAL.give_back(message, attempt, now=told["now"], crashes=0)
 
 
 def canceled_although_the_first_copy_may_have_left(message: MessageState, **told: Any) -> Change | None:
