@@ -127,5 +127,8 @@ class AttemptState:
     resent_at: datetime | None = None
     """When its request last went out again under the same idempotency key; None if it never did."""
 
+    resending: bool = False
+    """Whether its newest inquiry is a resend: who dies over that has died over the message, who searches has not."""
+
     absent_since: datetime | None = None
     """When its provider was first found not to have it, at a time when that counts; None if it never was."""

@@ -65,8 +65,7 @@ def rescue(
     if attempt.phase is AttemptPhase.UNKNOWN:
         # It died while it asked; what it asked counts as asked.
         due_at = next_look(message, fenced, now=now, evidence_wait=policy.evidence_wait, policy=policy.inquiry)
-        died_over_it = attempt.resent_at is not None
-        counted = crashes + 1 if died_over_it else None
+        counted = crashes + 1 if attempt.resending else None
         return _look_again(message, fenced, EventReason.WORKER_LOST, due_at, crashes=counted)
     return await_evidence(
         message,
@@ -97,6 +96,7 @@ def ask(
         fence=fence,
         inquiries=attempt.inquiries + 1,
         resent_at=now if inquiry is Inquiry.RESEND else attempt.resent_at,
+        resending=inquiry is Inquiry.RESEND,
     )
     change = noted(message, message.status, reason, attempt=asked)
     return replace(change, queue=Lease(until=now + lease, worker=worker))

@@ -25,9 +25,9 @@ _DECIDED: Final = """
         attempts smallint, possible_duplicate boolean, error_code text, reached_provider boolean, final boolean,
         source text, said text, was_applied boolean, reason text, event_error text, provider_status text,
         provider_code text, reported_at timestamptz, attempt smallint, provider text, phase text, fence bigint,
-        provider_message_id text, inquiries smallint, resent_at timestamptz, absent_since timestamptz, price numeric,
-        price_currency text, billed_segments smallint, queue text, work text, due_at timestamptz, tries smallint,
-        crashes smallint, leased_until timestamptz, worker integer
+        provider_message_id text, inquiries smallint, resent_at timestamptz, resending boolean,
+        absent_since timestamptz, price numeric, price_currency text, billed_segments smallint, queue text, work text,
+        due_at timestamptz, tries smallint, crashes smallint, leased_until timestamptz, worker integer
     )
 """
 
@@ -57,8 +57,9 @@ applied AS (
     FROM applied
 ), attempt AS (
     INSERT INTO attempts AS a (message_id, no, provider, phase, fence, provider_message_id, inquiries, resent_at,
-                               absent_since)
-    SELECT message_id, attempt, provider, phase, fence, provider_message_id, inquiries, resent_at, absent_since
+                               resending, absent_since)
+    SELECT message_id, attempt, provider, phase, fence, provider_message_id, inquiries, resent_at, resending,
+           absent_since
     FROM applied WHERE attempt IS NOT NULL
     ON CONFLICT (message_id, no) DO UPDATE SET
         phase = excluded.phase,
@@ -66,6 +67,7 @@ applied AS (
         provider_message_id = excluded.provider_message_id,
         inquiries = excluded.inquiries,
         resent_at = excluded.resent_at,
+        resending = excluded.resending,
         absent_since = excluded.absent_since,
         updated_at = now()
 ), leaving AS (
@@ -211,6 +213,7 @@ def _attempt_columns(attempt: AttemptState) -> dict[str, object]:
         "provider_message_id": attempt.provider_message_id,
         "inquiries": attempt.inquiries,
         "resent_at": attempt.resent_at,
+        "resending": attempt.resending,
         "absent_since": attempt.absent_since,
     }
 

@@ -18,7 +18,7 @@ STATE: Final = """
 
 ATTEMPT: Final = """
     a.no, a.phase, a.provider AS attempt_provider, a.fence, a.provider_message_id, a.started_at, a.inquiries,
-    a.resent_at, a.absent_since
+    a.resent_at, a.resending, a.absent_since
 """
 """What is selected of an attempt `a`, for `attempt_state`."""
 
@@ -49,5 +49,6 @@ def attempt_state(row: Row[Any]) -> AttemptState:
         started_at=row.started_at,
         inquiries=row.inquiries,
         resent_at=row.resent_at,
+        resending=row.resending,
         absent_since=row.absent_since,
     )

@@ -162,6 +162,7 @@ attempts = Table(
     moment("updated_at", default_now=True),
     Column("inquiries", SmallInteger, nullable=False, server_default=text("0")),
     moment("resent_at", nullable=True),
+    Column("resending", Boolean, nullable=False, server_default=text("false")),
     moment("absent_since", nullable=True),
     PrimaryKeyConstraint("message_id", "no"),
     CheckConstraint("phase IN ('started', 'unknown', 'accepted', 'rejected', 'not_sent', 'abandoned')", name="phase"),

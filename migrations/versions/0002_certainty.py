@@ -30,6 +30,7 @@ UP: Final = (
     ALTER TABLE attempts
         ADD COLUMN inquiries smallint NOT NULL DEFAULT 0,
         ADD COLUMN resent_at timestamptz,
+        ADD COLUMN resending boolean NOT NULL DEFAULT false,
         ADD COLUMN absent_since timestamptz
     """,
     """
@@ -54,7 +55,10 @@ UP: Final = (
 DOWN: Final = (
     "DROP TABLE provider_audits",
     "ALTER TABLE messages DROP COLUMN price, DROP COLUMN price_currency, DROP COLUMN billed_segments",
-    "ALTER TABLE attempts DROP COLUMN inquiries, DROP COLUMN resent_at, DROP COLUMN absent_since",
+    """
+    ALTER TABLE attempts
+        DROP COLUMN inquiries, DROP COLUMN resent_at, DROP COLUMN resending, DROP COLUMN absent_since
+    """,
     "ALTER TABLE dispatch_queue DROP CONSTRAINT dispatch_queue_work_check",
     "DELETE FROM dispatch_queue WHERE work = 'reconcile'",
     "UPDATE dispatch_queue SET work = 'send' WHERE work = 'send_alone'",

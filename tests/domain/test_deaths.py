@@ -87,3 +87,22 @@ def test_a_redriven_message_stays_alone_when_it_is_given_back_or_deferred_until_
     ):
         assert isinstance(change.queue, Requeue)
         assert change.queue.work is Work.SEND_ALONE
+
+
+@pytest.mark.parametrize(
+    ("inquiries", "count"),
+    [
+        ((Inquiry.RESEND,), 2),
+        ((Inquiry.REFERENCE,), None),
+        ((Inquiry.RESEND, Inquiry.REFERENCE), None),
+        ((Inquiry.REFERENCE, Inquiry.RESEND), 2),
+    ],
+)
+def test_of_the_questions_only_the_one_that_its_worker_died_over_counts(
+    inquiries: tuple[Inquiry, ...], count: int | None
+) -> None:
+    message, attempt = asked(inquiries[0])
+    for inquiry in inquiries[1:]:
+        change = ask(message, attempt, inquiry, fence=attempt.fence + 1, now=NOW, lease=LEASE, worker=3)
+        message, attempt = after(change, message)
+    assert counted(died(message, attempt, crashes=1, capabilities=KEY)) == count

@@ -94,24 +94,13 @@ def test_a_provider_that_can_be_asked_is_asked_soon_and_another_is_waited_for() 
         assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=seconds), crashes=1)
 
 
-@pytest.mark.parametrize(("inquiry", "crashes"), [(Inquiry.RESEND, 2), (Inquiry.REFERENCE, None)])
-def test_a_worker_that_dies_over_a_resend_died_over_the_message_and_one_that_searched_did_not(
-    inquiry: Inquiry, crashes: int | None
-) -> None:
-    message, attempt = sending()
-    change = rescue(message, attempt, fence=8, now=NOW, policy=POLICY, crashes=0, capabilities=SEARCHED)
-    message, attempt = after(change, message)
-    change = ask(message, attempt, inquiry, fence=9, now=NOW, lease=timedelta(seconds=45), worker=3)
-    message, attempt = after(change, message)
-    change = rescue(message, attempt, fence=10, now=NOW, policy=POLICY, capabilities=SEARCHED, crashes=1)
-    assert change.queue == Requeue(work=Work.RESOLVE, due_at=NOW + timedelta(seconds=15), crashes=crashes)
-
-
 def test_that_a_provider_is_asked_is_written_before_it_is() -> None:
     message, attempt = sending()
     change = ask(message, attempt, Inquiry.RESEND, fence=9, now=NOW, lease=timedelta(seconds=45), worker=3)
     assert change.queue == Lease(until=NOW + timedelta(seconds=45), worker=3)
-    assert change.attempt == replace(attempt, phase=AttemptPhase.UNKNOWN, fence=9, inquiries=1, resent_at=NOW)
+    assert change.attempt == replace(
+        attempt, phase=AttemptPhase.UNKNOWN, fence=9, inquiries=1, resent_at=NOW, resending=True
+    )
     assert (change.status, change.event.reason) == (MessageStatus.SENDING, EventReason.ASKED_AGAIN)
 
 

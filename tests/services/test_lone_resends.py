@@ -50,8 +50,9 @@ async def put_off(engine: Engine, message_id: UUID, *, seconds: float) -> None:
     ("evidence", "inquiry", "alone"),
     [("idempotency-key", Inquiry.RESEND, True), ("reference-search", Inquiry.REFERENCE, False)],
 )
-async def test_what_a_worker_died_over_is_resent_alone_and_searched_for_in_company(
+async def test_what_a_worker_died_over_is_resent_alone_which_counts_and_searched_for_in_company_which_does_not(
     suspect: UUID,
+    rescuer: Rescue,
     state: State,
     engine: Engine,
     transport: Transport,
@@ -70,6 +71,12 @@ async def test_what_a_worker_died_over_is_resent_alone_and_searched_for_in_compa
     assert (by_itself and by_itself.inquiry) == (inquiry if alone else None)
     assert (await state(suspect))["queue"][0]["leased_until"] is not None
     assert await resolver.begin_alone() is None
+
+    await end_leases(engine)
+    assert await rescuer.take_over(limit=1) == 1
+    async with engine.connect() as connection:
+        crashes = await connection.scalar(text("SELECT crashes FROM dispatch_queue"))
+    assert crashes == (2 if alone else 1)
 
 
 async def test_a_resend_that_cannot_be_begun_calls_no_turn_while_it_is_left_alone(
