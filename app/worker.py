@@ -12,12 +12,12 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, assert_never
 
 from app import telemetry
 from app.bootstrap import QUESTIONS, WorkerContext, build_worker, spare_the_collector
 from app.services.dispatch import Result
-from app.services.isolation import LoneTurns
+from app.services.isolation import LoneKind, LoneTurns
 from app.services.questions import Questions
 from app.services.sends import Sends
 from app.services.submitting import Assignment
@@ -165,12 +165,23 @@ class Worker:
     async def _begin_alone(self) -> list[Assignment]:
         """Resend one message or claim one; where there is none, or the turn is over, the others have theirs."""
         if self._lone_turns.goes_on(now=time.monotonic()):
-            if await self._questions.begin_alone():
-                return []
-            if lone := await self._context.dispatcher.claim(limit=1, alone=True):
-                return lone
+            for kind in self._lone_turns.order:
+                begun = await self._begin_one(kind)
+                if begun is not None:
+                    self._lone_turns.went_out(kind)
+                    return begun
         self._lone_turns.end(now=time.monotonic())
         return []
+
+    async def _begin_one(self, kind: LoneKind) -> list[Assignment] | None:
+        """Begin one message of this kind, and give what is to be sent for it; None where none is due."""
+        match kind:
+            case LoneKind.RESEND:
+                return [] if await self._questions.begin_alone() else None
+            case LoneKind.SEND:
+                return await self._context.dispatcher.claim(limit=1, alone=True) or None
+            case _:
+                assert_never(kind)
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Wait to be woken, at most until the next poll; polling is the truth."""

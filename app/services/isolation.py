@@ -5,10 +5,21 @@ Pure: it is told the time, in seconds of one monotonic clock, and what is due; i
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 TURN_SECONDS: Final = 1.0
 """How long lone messages follow one another, and how long the others have at least."""
+
+
+class LoneKind(StrEnum):
+    """How a lone message goes out."""
+
+    RESEND = "resend"
+    """Once more, which asks its provider what became of it."""
+
+    SEND = "send"
+    """As one that waits to be sent."""
 
 
 class LoneTurns:
@@ -18,6 +29,9 @@ class LoneTurns:
     way, and lone messages go out one after the other, for a moment. After it the others have as long as it has cost
     them, the wait for its beginning included: isolation never takes more than half of the time. A turn that takes
     longer than its sends can is given up, for then something else holds it up, such as a row that somebody has locked.
+
+    The two kinds alternate, from one turn to the next as well: a provider that is silent makes one message fill a turn,
+    and many that are asked of it would otherwise keep those from being sent that are another's, or the other way round.
     """
 
     def __init__(self, *, send_seconds: float) -> None:
@@ -31,6 +45,18 @@ class LoneTurns:
 
         self._not_before: float | None = None
         """When the next turn may be called; None before the first."""
+
+        self._order = (LoneKind.RESEND, LoneKind.SEND)
+
+    @property
+    def order(self) -> tuple[LoneKind, LoneKind]:
+        """Which kind is to be looked for first, and which where there is none of it."""
+        return self._order
+
+    def went_out(self, kind: LoneKind) -> None:
+        """Let the other kind come first."""
+        first, second = LoneKind.RESEND, LoneKind.SEND
+        self._order = (first, second) if kind is second else (second, first)
 
     @property
     def is_called(self) -> bool:

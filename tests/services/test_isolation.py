@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.services.isolation import TURN_SECONDS, LoneTurns
+from app.services.isolation import TURN_SECONDS, LoneKind, LoneTurns
 
 
 def called(*, at: float) -> LoneTurns:
@@ -86,3 +86,27 @@ def test_lone_messages_without_end_and_sends_of_any_length_leave_the_others_half
     # The last turn has not been made up for yet.
     assert lone <= now / 2 + 2 * longest + TURN_SECONDS
     assert lone > now / 3
+
+
+def test_the_kinds_alternate_while_there_are_messages_of_both() -> None:
+    turns, gone = LoneTurns(send_seconds=20), []
+    for _ in range(4):
+        gone.append(turns.order[0])
+        turns.went_out(gone[-1])
+    assert gone == [LoneKind.RESEND, LoneKind.SEND, LoneKind.RESEND, LoneKind.SEND]
+
+
+@pytest.mark.parametrize(("endless", "other"), [tuple(LoneKind), tuple(reversed(LoneKind))])
+def test_where_each_message_of_one_kind_fills_a_turn_the_next_turn_begins_with_the_other(
+    endless: LoneKind, other: LoneKind
+) -> None:
+    now, turns = 0.0, LoneTurns(send_seconds=20)
+    for _ in range(3):
+        turns.hear(due=True, now=now)
+        assert turns.goes_on(now=now)
+        turns.went_out(endless)
+        now += 20
+        assert not turns.goes_on(now=now)
+        turns.end(now=now)
+        assert turns.order == (other, endless)
+        now += 20

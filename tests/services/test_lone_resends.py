@@ -24,6 +24,7 @@ from app.transport import Transport
 from app.worker import Worker
 from tests.services.conftest import Accept, State
 from tests.services.test_dispatch import end_leases
+from tests.services.test_sparing import LONE, spoil
 from tests.support.counting_provider import TAKEN, CountingProvider, counting_provider
 from tests.support.gateway import SANDBOX, settings_for
 from tests.support.raw_server import serve
@@ -34,10 +35,14 @@ from tests.transport.calls import until
 async def suspect(dispatcher: Dispatcher, rescuer: Rescue, accept: Accept, engine: Engine) -> UUID:
     """A message whose worker died while it sent it."""
     message_id = await accept()
-    assert len(await dispatcher.claim(limit=1)) == 1
-    await end_leases(engine)
-    assert await rescuer.take_over(limit=1) == 1
+    await die_over_all(dispatcher, rescuer, engine, messages=1)
     return message_id
+
+
+async def die_over_all(dispatcher: Dispatcher, rescuer: Rescue, engine: Engine, *, messages: int) -> None:
+    assert len(await dispatcher.claim(limit=messages)) == messages
+    await end_leases(engine)
+    assert await rescuer.take_over(limit=messages) == messages
 
 
 async def put_off(engine: Engine, message_id: UUID, *, seconds: float) -> None:
@@ -168,3 +173,21 @@ async def test_a_resend_waits_until_what_was_sent_before_is_written(
         worker.stop()
         async with asyncio.timeout(5):
             await running
+
+
+async def test_lone_resends_and_lone_sends_take_turns(
+    dispatcher: Dispatcher, rescuer: Rescue, accept: Accept, engine: Engine, shared_database_url: str
+) -> None:
+    suspects = {str(await accept()) for _ in range(2)}
+    await die_over_all(dispatcher, rescuer, engine, messages=2)
+    lone = await accept()
+    await spoil(engine, LONE, lone)
+    async with counting_provider() as provider:
+        worker, _ = worker_with(shared_database_url, provider.settings)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: len(provider.taken()) == 3)
+        worker.stop()
+        async with asyncio.timeout(5):
+            await running
+    first, second, third = provider.taken()
+    assert (second, {first, third}) == (str(lone), suspects)
