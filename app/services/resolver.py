@@ -90,7 +90,7 @@ class Resolver:
         return [question for question in await self._begin(limit, alone=False) if question is not None]
 
     async def begin_alone(self) -> Question | None:
-        """Take one of those that `begin` leaves, to be asked about while its worker sends nothing else."""
+        """Take one of those that `begin` leaves, to be asked about while its worker sends and asks nothing else."""
         while taken := await self._begin(1, alone=True):
             for question in taken:
                 if question is not None:

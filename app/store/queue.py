@@ -45,7 +45,8 @@ _DUE: Final = DueStatement(
     """  # noqa: S608 - constants of this module
 )
 
-# To ask by a resend is to send once more, so nothing goes out beside it where a worker has died over the message.
+# To ask by a resend is to send once more, so nothing goes out beside it where a worker has died over the message. Which
+# question is next is not known here, so a search waits, too, where its provider offers both.
 _IS_LONE: Final = "q.crashes > 0 AND a.provider = ANY(:resenders)"
 
 _UNRESOLVED: Final = DueStatement(
