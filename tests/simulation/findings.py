@@ -15,6 +15,7 @@ from app.domain.message import AttemptPhase, AttemptState, DeliveryGuarantee, Me
 from app.domain.policy import LifecyclePolicy
 from app.domain.status import FINAL, RANKS, MessageStatus
 from tests.simulation.database import Database, Meaning
+from tests.simulation.deaths import deaths_at_each, sent_in_spite_of
 from tests.simulation.provider import Provider
 from tests.simulation.scenario import Kind, Scenario, Text
 from tests.simulation.store import Line
@@ -25,9 +26,6 @@ _TAKEN: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageS
 _ON_ITS_WAY: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.SENDING})
 NOT_DELIVERED: Final = frozenset({MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED})
 NEVER_TAKEN: Final = frozenset({AttemptPhase.REJECTED, AttemptPhase.NOT_SENT})
-_OF_WHAT_WAS_NOT_TAKEN: Final = frozenset(
-    {DeliveryError.RATE_LIMITED, DeliveryError.PROVIDER_UNAVAILABLE, DeliveryError.EXPIRED}
-)
 _NOT_TAKEN: Final = frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.CANCELED})
 
 
@@ -179,19 +177,8 @@ def _cannot_be_resent(run: Finished, text: Text, message_id: UUID, number: int, 
     assert window is not None
     is_spent = at >= started_at + window - run.scenario.spent_early
     most = run.scenario.policy.poison_crashes
-    return is_spent or at >= moment(text.expires_at) or _crashes(run, message_id) >= most
-
-
-def _crashes(run: Finished, message_id: UUID) -> int:
-    """Count the workers lost over a message since one last came back from a resend of it that may have been taken."""
-    events = [line.event for line in _lines(run, message_id)]
-    outlived = [
-        place
-        for place, event in enumerate(events)
-        if event.reason is EventReason.NO_ANSWER and event.provider_status not in _OF_WHAT_WAS_NOT_TAKEN
-    ]
-    since = events[outlived[-1] if outlived else 0 :]
-    return sum(event.reason is EventReason.WORKER_LOST for event in since)
+    deaths = [count for _, count in deaths_at_each(line.event for line in _lines(run, message_id))][-1]
+    return is_spent or at >= moment(text.expires_at) or deaths >= most
 
 
 def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
@@ -201,6 +188,7 @@ def _bounds(run: Finished, message: MessageState) -> Iterator[str]:
     begun = [event.attempt for event in events if event.applied and event.status is MessageStatus.SENDING]
     if begun != list(range(1, message.attempts + 1)):
         yield f"has {message.attempts} attempts, but begins {begun}"
+    yield from sent_in_spite_of(events, most=run.scenario.policy.poison_crashes)
     most = most_attempts(events, run.scenario.policy)
     if message.attempts > most:
         yield f"{message.attempts} attempts, and at most {most} are due"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.domain.change import LEAVE_QUEUE, Change
+from app.domain.change import LEAVE_QUEUE, Change, Requeue, Work
 from app.domain.evidence import NoAnswer, ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
 from app.domain.message import DeliveryGuarantee, MessageState
@@ -108,6 +108,17 @@ def rescued_for_another_try(message: MessageState, attempt: Any, **told: Any) ->
     return REAL.give_back(message, attempt, now=told["now"], crashes=0)
 
 
+def forgiven_whatever_came_back(message: MessageState, attempt: Any, outcome: SendOutcome, **told: Any) -> Change:
+    change = REAL.settle(message, attempt, outcome, **told)
+    if isinstance(change.queue, Requeue) and change.queue.work is Work.SEND_ALONE:
+        return replace(change, queue=replace(change.queue, work=Work.SEND, crashes=0))
+    return change
+
+
+def deaths_not_counted(message: MessageState, attempt: Any, **told: Any) -> Change:
+    return REAL.rescue(message, attempt, **{**told, "crashes": 0})
+
+
 def canceled_although_the_first_copy_may_have_left(message: MessageState, **told: Any) -> Change | None:
     return REAL.cancel(replace(message, possible_duplicate=False), **told)
 
@@ -139,7 +150,7 @@ def looked_up_in_vain(message: MessageState, attempt: Any, _answer: Any, **told:
 
 BROKEN: Final[dict[str, list[Callable[..., Any]]]] = {
     "not_found": [absent_at_the_first_look, absent_while_the_records_lag],
-    "settle": [settled_by_whoever_comes, retried_although_unknown],
+    "settle": [settled_by_whoever_comes, retried_although_unknown, forgiven_whatever_came_back],
     "resolve": [
         resent_under_any_guarantee,
         resent_again_and_again,
@@ -150,7 +161,7 @@ BROKEN: Final[dict[str, list[Callable[..., Any]]]] = {
     "judge": [unclear_is_nothing],
     "next_inquiry": [asked_beyond_the_key, asked_beyond_its_validity, asked_a_few_times_only],
     "resent": [deferred_resend_means_not_sent],
-    "rescue": [rescued_for_another_try],
+    "rescue": [rescued_for_another_try, deaths_not_counted],
     "cancel": [canceled_although_the_first_copy_may_have_left],
     "claim": [stale_ones_claimed],
     "report": [reports_of_any_attempt_count, reports_leave_it_to_the_queue],

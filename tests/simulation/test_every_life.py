@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from app.domain.change import Work
 from app.domain.delivery_errors import DeliveryError
 from app.domain.evidence import NoAnswer
 from app.domain.inquiry import Inquiry, Sighting, can_be_asked
@@ -18,6 +19,7 @@ from app.domain.message import DeliveryGuarantee, MessageState
 from app.domain.provider import Accepted, Capabilities, Deferred, ProviderFailure, Rejected, SendOutcome, Unknown
 from app.domain.status import FINAL, RANKS, MessageStatus
 from tests.simulation import hands
+from tests.simulation.deaths import deaths_at_each
 from tests.simulation.findings import NOT_DELIVERED, is_flagged_rightly, most_attempts
 from tests.simulation.life import POLICY, Errand, Life
 from tests.simulation.timeline import BEGINNING
@@ -211,6 +213,15 @@ class EveryLife(RuleBasedStateMachine):
             assert status is max(words, key=RANKS.__getitem__)
         if not words and status in NOT_TAKEN:
             assert not taken
+
+    @invariant()
+    def it_waits_to_go_out_alone_exactly_where_a_death_counts_against_it(self) -> None:
+        """And as many count as its history tells."""
+        row, events = self.life.row, [line.event for line in self.life.store.history[self.life.message.id]]
+        if row is None or row.leased_until is not None or row.work is Work.RECONCILE:
+            return
+        assert row.crashes == [count for _, count in deaths_at_each(events)][-1]
+        assert row.work is Work.RESOLVE or (row.work is Work.SEND_ALONE) == (row.crashes > 0)
 
     def teardown(self) -> None:
         """Everybody goes away but the workers that find nothing out: it still comes to an end, in time."""
