@@ -24,7 +24,7 @@ from tests.support.upstreams import NEVER_TWICE
 CLOCK_LAG_SECONDS: Final = 1.0
 """A provider that shares two cores with everything else may note a request so much later than it came."""
 
-_SETTLE_SECONDS: Final = 75.0
+_SETTLE_SECONDS: Final = 150.0
 _TAKEOVERS: Final = "SELECT message_id, at FROM status_events WHERE reason = 'worker-lost'"
 
 
