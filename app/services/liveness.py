@@ -59,13 +59,13 @@ class Liveness:
                 if self._worker is None:
                     self._worker = await new_worker(self._engine)
                 await hold_lock(self._engine, self._worker, self._held, doubt=self._doubt)
-            except StoreRefused:
-                # Whatever holds the lock of this number does not let go of it.
-                self._worker = None
-                raise
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 was_held, self._is_held = self._is_held, False
-                self.lost_database()
+                if not isinstance(error, StoreRefused):
+                    self.lost_database()
+                elif not was_held:
+                    # Whatever holds the lock of this number does not let go of it.
+                    self._worker = None
                 if not was_held:
                     raise
             finally:

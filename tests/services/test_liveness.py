@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.embedded import EmbeddedPostgres
 from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
-from app.store.engine import Autocommit, Engine, StoreUnavailable, create_engine
+from app.store.engine import Autocommit, Engine, StoreRefused, StoreUnavailable, create_engine
 from app.store.workers import Server, server_of
 from tests.services.conftest import Accept
 from tests.transport.calls import until
@@ -63,6 +63,15 @@ async def found_after(liveness: Liveness, clock: Clock) -> float:
     return clock.now - begun
 
 
+def answer_as(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is asked from now on answered by another server."""
+
+    async def answering(_connection: object) -> Server:
+        return server
+
+    monkeypatch.setattr("app.services.liveness.server_of", answering)
+
+
 async def test_a_free_lock_is_a_dead_workers_in_the_second_look(liveness: Liveness, clock: Clock) -> None:
     assert await found_after(liveness, clock) == 0.5
 
@@ -81,11 +90,7 @@ async def test_another_server_in_its_place_knows_nothing_of_locks_for_ten_second
     other = Server(
         started_at=known.started_at - timedelta(days=9), recovered_at=known.recovered_at, age_seconds=777_600
     )
-
-    async def promoted(_connection: object) -> Server:
-        return other
-
-    monkeypatch.setattr("app.services.liveness.server_of", promoted)
+    answer_as(other, monkeypatch)
     liveness.lost_database()
     assert await found_after(liveness, clock) == pytest.approx(10.5, abs=0.01)
 
@@ -95,11 +100,7 @@ async def test_after_a_loss_a_server_that_may_hide_a_crash_is_not_trusted_for_te
 ) -> None:
     known = await server(engine)
     hiding = Server(started_at=known.started_at, recovered_at=None, age_seconds=777_600)
-
-    async def secretive(_connection: object) -> Server:
-        return hiding
-
-    monkeypatch.setattr("app.services.liveness.server_of", secretive)
+    answer_as(hiding, monkeypatch)
     assert await found_after(liveness, clock) == pytest.approx(10.5, abs=0.01)
     assert await liveness.dead() == {_NOBODY}
     liveness.lost_database()
@@ -155,6 +156,27 @@ async def test_a_session_that_only_postgres_believes_in_does_not_keep_its_worker
         assert pid not in [own, *await holders(engine, number)]
     await ghost.invalidate()
     await ghost.close()
+
+
+async def test_a_worker_whose_lock_could_not_be_looked_at_for_once_keeps_its_number(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers: list[int] = []
+
+    async def refused_once(
+        _engine: Engine, worker: int, on_held: Callable[[], Awaitable[None]], *, doubt: asyncio.Event
+    ) -> None:
+        numbers.append(worker)
+        await on_held()
+        if len(numbers) == 1:
+            raise StoreRefused("57014")
+        doubt.clear()
+        await doubt.wait()
+
+    monkeypatch.setattr("app.services.liveness.hold_lock", refused_once)
+    async with held(Liveness(engine)) as number:
+        await until(lambda: len(numbers) == 2)
+        assert numbers == [number, number], "what it has in flight goes by this number"
 
 
 @pytest.fixture
