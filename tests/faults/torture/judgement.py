@@ -25,6 +25,8 @@ CLOCK_LAG_SECONDS: Final = 1.0
 """A provider that shares two cores with everything else may note a request so much later than it came."""
 
 _SETTLE_SECONDS: Final = 150.0
+"""What workers have died over goes out one by one afterwards, and is left in peace for as long as that takes."""
+
 _TAKEOVERS: Final = "SELECT message_id, at FROM status_events WHERE reason = 'worker-lost'"
 
 
