@@ -31,6 +31,9 @@ PORTION: Final = 2 * len(NAMES)
 """One message for each account and guarantee."""
 
 MOST_PORTIONS: Final = 60
+PATIENT_PORTIONS: Final = 15
+"""After so many all have died, if there was work for each."""
+
 SEED: Final = 20_267
 QUIET: Final = Habits(statuses=("delivered",), delay_seconds=(1.5, 2.0))
 """Reports that come after the worker has died, and before the wait for them is over."""
@@ -52,13 +55,22 @@ def plan(senders: Sequence[str]) -> list[Planned]:
     return live(ordinary(PORTION * MOST_PORTIONS, guarantees=guarantees), senders=senders)
 
 
-async def send_until_dead(fleet: Fleet, load: Load, batch: Sequence[Planned], names: Sequence[str]) -> None:
-    """Send one portion after the other until these workers have died."""
+async def send_until_dead(fleet: Fleet, load: Load, batch: Sequence[Planned], names: Sequence[str]) -> list[str]:
+    """Send one portion after the other until these workers have died; name the others that were started meanwhile.
+
+    One that is to die over what another has left behind may outlive all others, when nothing of theirs is left. So more
+    of those that die early are started after a while.
+    """
+    victims: list[str] = []
     for number in range(MOST_PORTIONS):
         await load.send(batch[PORTION * number : PORTION * (number + 1)], over_seconds=1)
         if all(fleet.process(name).exit_code is not None for name in names):
             break
+        if number >= PATIENT_PORTIONS:
+            victims.append(f"worker-victim-{number}")
+            fleet.start(victims[-1], **{VARIABLE: "answered"})
     assert {name: fleet.process(name).exit_code for name in names} == dict.fromkeys(names, -signal.SIGKILL)
+    return victims
 
 
 async def test_a_worker_killed_after_any_of_its_steps_loses_nothing_and_doubles_nothing(
@@ -77,8 +89,8 @@ async def test_a_worker_killed_after_any_of_its_steps_loses_nothing_and_doubles_
             doomed = {f"worker-{step}": step for step in STEPS}
             for name, step in doomed.items():
                 fleet.start(name, **{VARIABLE: step})
-            await send_until_dead(fleet, load, batch, list(doomed))
-            for name in doomed:
+            victims = await send_until_dead(fleet, load, batch, list(doomed))
+            for name in (*doomed, *victims):
                 fleet.kill(name)
             fleet.start("worker-1", "worker-2")
             run = replace(await settled_with(engine, fleet, load, *providers, final=True), never_twice=NEVER_TWICE)
