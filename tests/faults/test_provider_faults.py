@@ -74,8 +74,9 @@ def met_of(met: Counter[Conduct], kinds: Iterable[Conduct]) -> int:
 
 
 def second_copy_did_not_leave(message: Message) -> bool:
-    """Whether a message was resent without evidence, and the resend itself was refused or could not be made."""
-    return message.was(EventReason.NO_EVIDENCE) and message.attempts > 1 and message.open_attempts == 0
+    """Whether a message was resent without evidence, and it is known of the resend that it was not taken."""
+    given_up = {event.attempt for event in message.events if event.reason == EventReason.NO_EVIDENCE}
+    return bool(given_up) and message.attempts not in given_up and message.open_attempts == 0
 
 
 async def test_answers_that_tell_nothing_double_nothing_and_every_acknowledged_report_counts(
