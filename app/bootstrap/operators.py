@@ -1,0 +1,26 @@
+"""What operators work with, and the sandbox."""
+
+from __future__ import annotations
+
+from app.bootstrap.secrets import sandbox_secret
+from app.sandbox.config import SandboxConfig
+from app.services.administration import Administration
+from app.services.messages import SANDBOX
+from app.settings import Settings
+from app.store.engine import Engine
+
+
+def build_administration(settings: Settings, engine: Engine) -> Administration:
+    """Put together what operators work with."""
+    return Administration(engine, {*settings.providers, SANDBOX})
+
+
+def build_sandbox(settings: Settings) -> SandboxConfig:
+    """Tell the sandbox what it has to know."""
+    sandbox = settings.sandbox
+    return SandboxConfig(
+        api_key=sandbox.api_key,
+        api_secret=sandbox_secret(settings, "api_secret"),
+        webhook_secret=sandbox_secret(settings, "webhook_secret"),
+        pace=sandbox.pace,
+    )
