@@ -11,16 +11,19 @@ from app.bootstrap import build_engine
 from app.settings import load_settings
 from app.store.provider_tables import webhook_receipts
 from app.store.schema import include_object
+from app.store.sending_tables import lanes
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_METADATA = next(iter({webhook_receipts.metadata, lanes.metadata}))  # one, and by now every table is in it
 
 
 def run(connection: Connection) -> None:
     """Run the requested migrations in one transaction."""
     context.configure(
         connection=connection,
-        target_metadata=webhook_receipts.metadata,  # by now every table has been imported
+        target_metadata=_METADATA,
         include_object=include_object,
         compare_server_default=True,
         transaction_per_migration=True,

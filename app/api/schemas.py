@@ -16,6 +16,7 @@ from app.domain.change import EventReason, EventSource
 from app.domain.delivery_errors import DeliveryError
 from app.domain.encoding import Encoding
 from app.domain.message import MAX_SEGMENTS_DEFAULT, MAX_SEGMENTS_LIMIT, DeliveryGuarantee
+from app.domain.priority import PRIORITIES, Priority
 from app.domain.schedule import MAX_VALIDITY
 from app.domain.status import Direction, MessageStatus
 from app.store.messages import StoredEvent, StoredMessage
@@ -127,6 +128,13 @@ class MessageRequest(BaseModel):
         examples=[3],
     )
 
+    priority: Annotated[Priority, Field(strict=False)] | None = Field(
+        default=None,
+        description="What goes first: `otp`, then `transactional`, then `bulk`. By default the sender's own, which is "
+        "`transactional` unless it was changed.",
+        examples=[Priority.OTP],
+    )
+
     @field_validator("expires_at")
     @classmethod
     def _says_it_once(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
@@ -164,6 +172,10 @@ class MessageView(BaseModel):
     provider: str | None = Field(description="The provider account that it goes through.", examples=["sandbox"])
     error_code: DeliveryError | None = Field(
         description="Why it was not delivered; explained at `/v1/errors/{code}`.", examples=[DeliveryError.LANDLINE]
+    )
+    priority: Priority = Field(description="What goes first: `otp` before all else.", examples=[Priority.TRANSACTIONAL])
+    pool: str | None = Field(
+        description="The pool that `from` was chosen from; null where a sender was named.", examples=["support"]
     )
     test: bool = Field(description="Whether it was sent with a test key.", examples=[True])
     created_at: datetime = Field(description="When it was accepted.", examples=[_MOMENT])
@@ -247,6 +259,8 @@ def message_document(message: StoredMessage) -> dict[str, Any]:
         "attempts": message.attempts,
         "provider": message.provider,
         "error_code": message.error_code,
+        "priority": PRIORITIES[message.priority],
+        "pool": message.pool,
         "test": message.test,
         "created_at": message.created_at,
         "updated_at": message.updated_at,

@@ -107,7 +107,8 @@ def add_sender(
 ) -> None:
     """Add a sender to an account."""
     sender = _do(lambda admin: admin.add_sender(account=account, address=address, provider=provider, rate=_rate(rate)))
-    print(f"sender {sender.address} ({sender.number_type}) through {sender.provider}, {sender.rate} segments/s")
+    limit = f"{sender.rate} segments/s" if sender.rate else "its type's rate"
+    print(f"sender {sender.address} ({sender.number_type}) through {sender.provider}, {limit}")
 
 
 def list_senders(account: MaybeAccount = None) -> None:
@@ -115,7 +116,7 @@ def list_senders(account: MaybeAccount = None) -> None:
     rows = _do(lambda admin: admin.list_senders(account))
     print_table(
         ("address", "type", "provider", "segments/s", "account id"),
-        [(s.address, s.number_type, s.provider, str(s.rate), str(s.account_id)) for s in rows],
+        [(s.address, s.number_type, s.provider, str(s.rate or ""), str(s.account_id)) for s in rows],
     )
 
 

@@ -73,6 +73,12 @@ class NewMessage:
     lane: UUID
     """What its rate is counted by: the sender, or the account for test messages."""
 
+    priority: int
+    """Its rank: 0 goes first."""
+
+    pool: str | None
+    """The sender pool that its sender was chosen from; None where a sender was named."""
+
     test: bool
     created_at: datetime
     """Its id's own time."""

@@ -10,36 +10,25 @@ from typing import Final
 from uuid import UUID
 
 from app.domain.credentials import Credentials, KeyMode, Scope, hash_secret
-from app.domain.sender import SenderRefused, SenderType, check_sender
+from app.domain.sender import SenderRefused, check_sender
 from app.services.identity import new_id, new_key
 from app.services.redriving import redrive_message
 from app.store.accounts import (
     Account,
     ApiKey,
     NotUnique,
-    Sender,
     add_account,
     add_key,
-    add_sender,
     find_account,
     list_accounts,
     list_keys,
-    list_senders,
     revoke_key,
 )
 from app.store.engine import Connection, Engine, transaction
+from app.store.senders import Sender, add_sender, list_senders
 
 _NAME_LENGTH: Final = 64
 SENDING_SCOPES: Final = (Scope.MESSAGES_WRITE, Scope.MESSAGES_READ)
-
-DEFAULT_RATES: Final[dict[SenderType, Decimal]] = {
-    SenderType.TEN_DLC: Decimal(1),
-    SenderType.TOLL_FREE: Decimal(3),
-    SenderType.SHORT_CODE: Decimal(100),
-    SenderType.LONG_CODE: Decimal(1),
-    SenderType.ALPHANUMERIC: Decimal(1),
-}
-"""Segments per second where an operator names no rate; kept with the sender, enforced by its lane."""
 
 
 class AdministrationError(Exception):
@@ -141,7 +130,7 @@ class Administration:
                     address=checked.address,
                     number_type=checked.number_type.value,
                     provider=provider,
-                    rate=rate or DEFAULT_RATES[checked.number_type],
+                    rate=rate,
                 )
         except NotUnique as error:
             raise AdministrationError(

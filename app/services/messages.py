@@ -15,6 +15,7 @@ from app.domain.credentials import KeyMode, Scope
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.ids import created_at
 from app.domain.message import DeliveryGuarantee, NewMessage
+from app.domain.priority import Priority
 from app.domain.status import Direction, MessageStatus
 from app.services.admission import recipient_of, require_timely, segments_of, sender_of
 from app.services.authentication import Caller
@@ -23,10 +24,10 @@ from app.services.identity import new_id
 from app.services.queue_caps import QueueCaps
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
-from app.store.accounts import Sender
 from app.store.engine import Autocommit, Engine
 from app.store.messages import StoredMessage
 from app.store.notifications import Notifier
+from app.store.senders import Sender
 
 SANDBOX: Final = "sandbox"
 """The provider account that test keys reach, and nothing else."""
@@ -45,6 +46,7 @@ class SendCommand(Protocol):
     validity_seconds: int | None
     delivery_guarantee: DeliveryGuarantee
     max_segments: int
+    priority: Priority | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,10 +118,10 @@ class Messages:
         recipient = recipient_of(command.recipient, test=test)
         segmentation = segments_of(command.body, at_most=command.max_segments)
         if test:
-            sender, provider, lane = command.sender, SANDBOX, account_id
+            sender, provider, lane, usual = command.sender, SANDBOX, account_id, Priority.TRANSACTIONAL.rank
         else:
             found = self._senders.recall(account_id, command.sender) or await self._sender(account_id, command.sender)
-            sender, provider, lane = found.address, found.provider, found.id
+            sender, provider, lane, usual = found.address, found.provider, found.id, found.priority
         message_id = new_id(account_id)
         return NewMessage(
             id=message_id,
@@ -135,6 +137,8 @@ class Messages:
             delivery_guarantee=command.delivery_guarantee,
             provider=provider,
             lane=lane,
+            priority=usual if command.priority is None else command.priority.rank,
+            pool=None,
             test=test,
             send_at=command.send_at,
             expires_at=command.expires_at,
@@ -170,6 +174,7 @@ def _fingerprint(command: SendCommand) -> bytes:
         "validity_seconds": command.validity_seconds,
         "delivery_guarantee": command.delivery_guarantee,
         "max_segments": command.max_segments,
+        "priority": command.priority,
     }
     said = {name: value for name, value in asked.items() if value is not None}
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
@@ -209,6 +214,8 @@ def _as_accepted(message: NewMessage, at: datetime) -> StoredMessage:
         client_reference=message.client_reference,
         metadata=message.metadata,
         test=message.test,
+        priority=message.priority,
+        pool=message.pool,
         delivery_guarantee=message.delivery_guarantee.value,
         possible_duplicate=False,
         attempts=0,

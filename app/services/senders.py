@@ -8,8 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from app.services.shared_lookups import SharedLookups
-from app.store.accounts import Sender, find_sender
 from app.store.engine import Engine, transaction
+from app.store.senders import Sender, find_sender
 
 _REMEMBERED_SECONDS: Final = 5.0
 _REMEMBERED: Final = 10_000

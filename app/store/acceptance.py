@@ -70,7 +70,8 @@ WITH asked AS (
     SELECT * FROM json_to_recordset($1::json) AS a (
         id uuid, account_id uuid, created_at timestamptz, sender text, recipient text, body text, encoding text,
         segments smallint, client_reference text, metadata jsonb, test boolean, delivery_guarantee text, provider text,
-        lane uuid, send_at timestamptz, expires_at timestamptz, validity_seconds integer, key text, fingerprint bytea
+        lane uuid, priority smallint, pool text, send_at timestamptz, expires_at timestamptz, validity_seconds integer,
+        key text, fingerprint bytea
     )
 ), won AS (
     INSERT INTO idempotency_keys (account_id, test, key, fingerprint, message_id)
@@ -80,22 +81,24 @@ WITH asked AS (
     RETURNING message_id
 ), message AS (
     INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
-                          segments, client_reference, metadata, test, delivery_guarantee, provider, send_at,
-                          expires_at, updated_at)
+                          segments, client_reference, metadata, test, delivery_guarantee, provider, priority, pool,
+                          send_at, expires_at, updated_at)
     SELECT id, account_id, 'outbound', CASE WHEN send_at > now() THEN 'scheduled' ELSE 'queued' END, 1, sender,
            recipient, body, encoding, segments, client_reference, metadata, test, delivery_guarantee, provider,
+           priority, pool,
            CASE WHEN send_at > now() THEN send_at END,
            coalesce(expires_at, greatest(send_at, now()) + make_interval(secs => validity_seconds)),
            created_at
     FROM asked WHERE key IS NULL OR id IN (SELECT message_id FROM won)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, status
+    RETURNING id, status, send_at, expires_at
 ), event AS (
     INSERT INTO status_events (message_id, sequence, source, status, applied)
     SELECT id, 1, 'api', status, true FROM message
 ), queue AS (
-    INSERT INTO dispatch_queue (message_id, account_id, lane, due_at)
-    SELECT id, account_id, lane, greatest(send_at, now()) FROM asked JOIN message USING (id)
+    INSERT INTO dispatch_queue (message_id, account_id, lane, priority, segments, due_at, expires_at)
+    SELECT id, asked.account_id, lane, priority, segments, coalesce(message.send_at, now()), message.expires_at
+    FROM asked JOIN message USING (id)
 )
 SELECT now() AS at, array_agg(id) AS ids FROM message
 """
@@ -167,6 +170,8 @@ def _row(item: Submission) -> dict[str, object]:
         "delivery_guarantee": message.delivery_guarantee,
         "provider": message.provider,
         "lane": message.lane,
+        "priority": message.priority,
+        "pool": message.pool,
         "send_at": message.send_at,
         "expires_at": message.expires_at,
         "validity_seconds": message.validity_seconds,

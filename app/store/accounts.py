@@ -1,11 +1,10 @@
-"""Accounts, their API keys and senders, and the audit of what ops keys read."""
+"""Accounts, their API keys, and the audit of what ops keys read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from sqlalchemy.sql import func
 
 from app.domain.credentials import KeyMode, Scope
 from app.store.engine import Connection
-from app.store.tables import accounts, api_keys, audit_events, senders
+from app.store.tables import accounts, api_keys, audit_events
 
 
 class NotUnique(Exception):
@@ -29,6 +28,14 @@ class Account:
     id: UUID
     name: str
     created_at: datetime
+    weight: float
+    """Its share beside the other accounts, where they cannot all send."""
+
+    queued_cap: int | None
+    """How many of its messages may wait; None where the setting for all accounts holds."""
+
+    paused_at: datetime | None
+    """Since when none of its messages is sent; None while they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +54,6 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sender:
-    """What an account sends from."""
-
-    id: UUID
-    account_id: UUID
-    address: str
-    number_type: str
-    provider: str
-    """The configured provider account that its messages go through."""
-
-    rate: Decimal
-    """Segments per second."""
-
-    created_at: datetime
 
 
 _USABLE: Final = text(
@@ -154,47 +144,6 @@ async def find_usable_key(connection: Connection, key_id: str, secret_hash: byte
     """
     row = (await connection.execute(_USABLE, {"id": key_id, "secret_hash": secret_hash})).one_or_none()
     return None if row is None else _key(row)
-
-
-async def add_sender(
-    connection: Connection,
-    *,
-    sender_id: UUID,
-    account_id: UUID,
-    address: str,
-    number_type: str,
-    provider: str,
-    rate: Decimal,
-) -> Sender:
-    """Add a sender; raises `NotUnique` if the account has it, or another account has the number."""
-    statement = (
-        insert(senders)
-        .values(
-            id=sender_id,
-            account_id=account_id,
-            address=address,
-            number_type=number_type,
-            provider=provider,
-            rate=rate,
-        )
-        .returning(*senders.c)
-    )
-    return Sender(**(await _one(connection, statement)))
-
-
-async def list_senders(connection: Connection, account_id: UUID | None = None) -> list[Sender]:
-    """List the senders of one account, or all."""
-    query = select(senders).order_by(senders.c.account_id, senders.c.address)
-    if account_id is not None:
-        query = query.where(senders.c.account_id == account_id)
-    return [Sender(**_values(row)) for row in await connection.execute(query)]
-
-
-async def find_sender(connection: Connection, account_id: UUID, address: str) -> Sender | None:
-    """Find one of an account's senders."""
-    query = select(senders).where(senders.c.account_id == account_id, senders.c.address == address)
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else Sender(**_values(row))
 
 
 async def add_audit_event(

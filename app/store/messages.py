@@ -37,6 +37,12 @@ class StoredMessage:
     client_reference: str | None
     metadata: dict[str, str]
     test: bool
+    priority: int
+    """Its rank: 0 goes first."""
+
+    pool: str | None
+    """The sender pool that its sender was chosen from; None where a sender was named."""
+
     delivery_guarantee: str
     possible_duplicate: bool
     attempts: int

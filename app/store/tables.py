@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -66,6 +67,10 @@ accounts = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     moment("created_at", default_now=True),
+    Column("weight", Double, nullable=False, server_default=text("1")),
+    Column("queued_cap", Integer, nullable=True),
+    moment("paused_at", nullable=True),
+    CheckConstraint("weight > 0", name="weight"),
 )
 
 api_keys = Table(
@@ -93,8 +98,14 @@ senders = Table(
     Column("address", Text, nullable=False),
     Column("number_type", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    Column("rate", Numeric, nullable=False),
+    Column("rate", Numeric, nullable=True),
     moment("created_at", default_now=True),
+    Column("burst", Integer, nullable=True),
+    Column("daily_cap", Integer, nullable=True),
+    Column("priority", SmallInteger, nullable=False, server_default=text("1")),
+    Column("weight", Double, nullable=False, server_default=text("1")),
+    Column("campaign_class", Text, nullable=False, server_default=text("''")),
+    Column("countries", ARRAY(Text), nullable=True),
     UniqueConstraint("account_id", "address"),
     # Numbers belong to one account; alphanumeric senders may be shared.
     Index(
@@ -104,6 +115,9 @@ senders = Table(
         postgresql_where=text("number_type <> 'alphanumeric'"),
     ),
     CheckConstraint("rate > 0", name="rate"),
+    CheckConstraint("burst > 0", name="burst"),
+    CheckConstraint("daily_cap > 0", name="daily_cap"),
+    CheckConstraint("weight > 0", name="weight"),
 )
 
 messages = Table(
@@ -135,6 +149,8 @@ messages = Table(
     Column("price", Numeric, nullable=True),
     Column("price_currency", Text, nullable=True),
     Column("billed_segments", SmallInteger, nullable=True),
+    Column("priority", SmallInteger, nullable=False, server_default=text("1")),
+    Column("pool", Text, nullable=True),
     PrimaryKeyConstraint("id"),
     CheckConstraint("direction IN ('outbound', 'inbound')", name="direction"),
     Index("messages_account_id_idx", "account_id", "id"),
@@ -217,20 +233,32 @@ dispatch_queue = Table(
     Column("message_id", Uuid, primary_key=True),
     Column("account_id", Uuid, nullable=False),
     Column("lane", Uuid, nullable=False),
-    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    Column("priority", SmallInteger, nullable=False, server_default=text("1")),
     Column("work", Text, nullable=False, server_default=text("'send'")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
     moment("due_at", default_now=True),
     moment("leased_until", nullable=True),
     Column("worker", Integer, nullable=True),
     Column("crashes", SmallInteger, nullable=False, server_default=text("0")),
+    Column("segments", SmallInteger, nullable=False, server_default=text("1")),
+    moment("expires_at", nullable=True),
     CheckConstraint("work IN ('send', 'send_alone', 'resolve', 'reconcile')", name="work"),
+    # A claim leaps from lane to lane in the one; all else that falls due is found in the other.
+    Index(
+        "dispatch_queue_lane_idx",
+        "work",
+        "lane",
+        "priority",
+        "due_at",
+        "message_id",
+        postgresql_where=text("leased_until IS NULL AND work IN ('send', 'send_alone')"),
+    ),
     Index(
         "dispatch_queue_due_idx",
         "work",
         "due_at",
         "message_id",
-        postgresql_where=text("leased_until IS NULL"),
+        postgresql_where=text("leased_until IS NULL AND work IN ('resolve', 'reconcile')"),
     ),
     Index(
         "dispatch_queue_leased_idx",

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from app.bootstrap import build_adapters
 from app.domain.message import DeliveryGuarantee
 from app.domain.policy import LifecyclePolicy
+from app.domain.priority import Priority
 from app.services.authentication import Authenticator
 from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
@@ -101,6 +102,7 @@ class Asked:
     validity_seconds: int | None = None
     delivery_guarantee: DeliveryGuarantee = DeliveryGuarantee.AT_MOST_ONCE
     max_segments: int = 6
+    priority: Priority | None = None
 
 
 @pytest.fixture

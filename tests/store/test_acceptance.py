@@ -42,6 +42,8 @@ def submission(key: str | None = None, *, fingerprint: bytes = b"one", **change:
             "delivery_guarantee": DeliveryGuarantee.AT_MOST_ONCE,
             "provider": "sandbox",
             "lane": ACCOUNT,
+            "priority": 1,
+            "pool": None,
             "test": True,
             "created_at": datetime.now(UTC),
             "send_at": None,

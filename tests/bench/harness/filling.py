@@ -19,12 +19,13 @@ WITH message AS (
            'Your code is ' || number || '. It is valid for ten minutes.', 'gsm-7', 1, '{}', false,
            'at_most_once', 'sandbox', now() + make_interval(secs => 36000)
     FROM (SELECT cast(10000000 + 89999999 * random() AS int) AS number FROM generate_series(1, $4::int)) AS numbers
-    RETURNING id
+    RETURNING id, expires_at
 ), event AS (
     INSERT INTO status_events (message_id, sequence, source, status, applied)
     SELECT id, 1, 'api', 'queued', true FROM message
 )
-INSERT INTO dispatch_queue (message_id, account_id, lane) SELECT id, $1, $3 FROM message
+INSERT INTO dispatch_queue (message_id, account_id, lane, segments, expires_at)
+SELECT id, $1, $3, 1, expires_at FROM message
 """
 
 # Ids in the order of their time, from the month's first moment to this one: they lie in this month's partitions,

@@ -16,16 +16,17 @@ _SCRIPT: Final = r"""
 \set number random(10000000, 99999999)
 WITH message AS (
     INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
-                          segments, metadata, test, delivery_guarantee, provider, expires_at)
+                          segments, metadata, test, delivery_guarantee, provider, priority, expires_at)
     VALUES (uuidv7(), '{account}', 'outbound', 'queued', 1, '{sender}', '+49151' || cast(:number AS text),
             'Your code is ' || cast(:number AS text) || '. It is valid for ten minutes.', 'gsm-7', 1, '{{}}', false,
-            'at_most_once', 'sandbox', now() + make_interval(secs => 36000))
-    RETURNING id
+            'at_most_once', 'sandbox', 1, now() + make_interval(secs => 36000))
+    RETURNING id, expires_at
 ), {key}event AS (
     INSERT INTO status_events (message_id, sequence, source, status, applied)
     SELECT id, 1, 'api', 'queued', true FROM message
 )
-INSERT INTO dispatch_queue (message_id, account_id, lane) SELECT id, '{account}', '{lane}' FROM message;
+INSERT INTO dispatch_queue (message_id, account_id, lane, priority, segments, expires_at)
+SELECT id, '{account}', '{lane}', 1, 1, expires_at FROM message;
 """
 """As `app/store/acceptance.py` writes them; the benchmark compares the rows and stops if they differ."""
 
