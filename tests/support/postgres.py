@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import docker
 from docker.errors import DockerException
 from testcontainers.community.postgres import PostgresContainer
 
 from app.embedded import EmbeddedPostgres, find_binaries
+
+_CONNECTIONS: Final = 300
+"""Several workers and APIs at once, each with its pools, are more than Postgres allows by default."""
 
 
 @contextmanager
@@ -21,11 +25,13 @@ def running_server(directory: Path) -> Iterator[str]:
     if given:
         yield given
     elif docker_answers():
-        with PostgresContainer("postgres:18", driver="asyncpg", dbname="postgres") as container:
+        container = PostgresContainer("postgres:18", driver="asyncpg", dbname="postgres")
+        with container.with_command(f"postgres -c max_connections={_CONNECTIONS}"):
             yield container.get_connection_url()
     else:
         binaries = find_binaries(os.environ.get("GATEWAY_PG_BIN"))
-        with EmbeddedPostgres(directory=directory, binaries=binaries, durable=False) as postgres:
+        settings = {"max_connections": str(_CONNECTIONS)}
+        with EmbeddedPostgres(directory=directory, binaries=binaries, durable=False, settings=settings) as postgres:
             yield postgres.url("postgres")
 
 
