@@ -150,7 +150,7 @@ def test_the_body_of_a_sent_message_is_described_by_the_model_that_reads_it() ->
     model = MessageRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     for field in model["properties"].values():
         field.pop("title", None)
-    assert model.pop("$defs").keys() == {"DeliveryGuarantee"}
+    assert model.pop("$defs").keys() == {"DeliveryGuarantee", "Priority"}
     assert described == model
 
 
