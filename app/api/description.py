@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api import announced_callbacks, components, examples
@@ -117,6 +118,8 @@ def _complete(operation: dict[str, Any], ours: Operation, shared: dict[str, Any]
         },
     }
     operation["security"] = components.SECURITY if ours.needs_key else []
+    if ours.body is not None:
+        operation["requestBody"] = _request_body(ours.body, ours.bodies)
 
 
 def _success(success: dict[str, Any], ours: Operation) -> dict[str, Any]:
@@ -132,6 +135,12 @@ def _success(success: dict[str, Any], ours: Operation) -> dict[str, Any]:
         "headers": components.headers(("X-Request-Id", *ours.headers)),
         **({"content": content} if content else {}),
     }
+
+
+def _request_body(model: type[BaseModel], shown: dict[str, Any]) -> dict[str, Any]:
+    named = {name.replace(" ", "-"): {"summary": name, "value": value} for name, value in shown.items()}
+    media = {"schema": components.schema(model.__name__), "examples": named}
+    return {"required": True, "content": {"application/json": media}}
 
 
 def _without_null(parameter: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +183,7 @@ def _schemas(of_routes: dict[str, Any]) -> dict[str, Any]:
     _, ours = models_json_schema(
         [
             (MessageRequest, "validation"),
+            *((each.body, "validation") for each in OPERATIONS.values() if each.body is not None),
             (Problem, "serialization"),
             *((model, "serialization") for model in announced_callbacks.MODELS),
         ],

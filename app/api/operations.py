@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from app.api import examples
 from app.api.errors import explain_delivery_error, explain_refusal
 from app.domain.delivery_errors import DeliveryError
@@ -33,6 +35,12 @@ class Operation:
 
     parameters: tuple[str, ...] = ()
     """Shared parameters that the route reads by itself, or that say more than its signature."""
+
+    body: type[BaseModel] | None = None
+    """The JSON document that it takes, where the route reads it by itself."""
+
+    bodies: dict[str, Any] = field(default_factory=dict)
+    """Bodies that it takes, by what they show."""
 
     needs_key: bool = False
     html: bool = False
