@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
-
-import orjson
 
 from app.domain.credentials import KeyMode, Scope
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.ids import created_at
-from app.domain.message import DeliveryGuarantee, NewMessage
+from app.domain.message import NewMessage
 from app.domain.priority import Priority
-from app.domain.status import Direction, MessageStatus
 from app.services.admission import recipient_of, require_timely, segments_of, sender_of
 from app.services.authentication import Caller
+from app.services.first_answers import Acceptance, as_accepted, first_answer
 from app.services.flusher import Flusher
 from app.services.identity import new_id
 from app.services.queue_caps import QueueCaps
+from app.services.send_command import SendCommand, fingerprint_of
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
 from app.store.engine import Autocommit, Engine
-from app.store.messages import StoredMessage
 from app.store.notifications import Notifier
 from app.store.senders import Sender
 
 SANDBOX: Final = "sandbox"
 """The provider account that test keys reach, and nothing else."""
-
-
-class SendCommand(Protocol):
-    """What a caller asks to be sent, of the right types and sizes, but not yet found acceptable."""
-
-    sender: str
-    recipient: str
-    body: str
-    client_reference: str | None
-    metadata: dict[str, str]
-    send_at: datetime | None
-    expires_at: datetime | None
-    validity_seconds: int | None
-    delivery_guarantee: DeliveryGuarantee
-    max_segments: int
-    priority: Priority | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Acceptance:
-    """The answer to an accepted message: as it was stored, even where it is an older one's answer again."""
-
-    message: StoredMessage
-    replayed: bool
 
 
 class Messages:
@@ -80,7 +52,7 @@ class Messages:
         if idempotency_key is not None:
             test = caller.mode is KeyMode.TEST
             key = IdempotencyKey(
-                account_id=account_id, test=test, key=idempotency_key, fingerprint=_fingerprint(command)
+                account_id=account_id, test=test, key=idempotency_key, fingerprint=fingerprint_of(command)
             )
         try:
             message = await self._checked(caller, account_id, command)
@@ -89,13 +61,13 @@ class Messages:
             earlier = await find_earlier(self._reading, key) if key else None
             if earlier is None:
                 raise
-            return _first_answer(key, earlier)
+            return first_answer(key, earlier)
         outcome = await self._flusher.submit(Submission(message=message, key=key))
         if isinstance(outcome, Stored):
-            return Acceptance(message=_as_accepted(message, outcome.at), replayed=False)
+            return Acceptance(message=as_accepted(message, outcome.at), replayed=False)
         # Our own message is there already where the answer to its commit was lost.
         own = outcome.message is not None and outcome.message.id == message.id
-        return replace(_first_answer(key, outcome), replayed=not own)
+        return replace(first_answer(key, outcome), replayed=not own)
 
     async def aclose(self) -> None:
         """Write what is waiting, and wake the workers for it."""
@@ -157,87 +129,8 @@ class Messages:
         return sender
 
 
-def _fingerprint(command: SendCommand) -> bytes:
-    """Hash what is asked, whatever its spacing and order were.
-
-    What is left out is left out here too, so that a field which the next version adds makes no earlier request
-    another one.
-    """
-    asked = {
-        "from": command.sender,
-        "to": command.recipient,
-        "body": command.body,
-        "client_reference": command.client_reference,
-        "metadata": command.metadata,
-        "send_at": command.send_at,
-        "expires_at": command.expires_at,
-        "validity_seconds": command.validity_seconds,
-        "delivery_guarantee": command.delivery_guarantee,
-        "max_segments": command.max_segments,
-        "priority": command.priority,
-    }
-    said = {name: value for name, value in asked.items() if value is not None}
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
-
-
 def _account(caller: Caller) -> UUID:
     caller.require(Scope.MESSAGES_WRITE)
     if caller.account_id is None:
         raise Refusal(ErrorCode.FORBIDDEN, "A key without an account reads only. Send with a key of an account.")
     return caller.account_id
-
-
-def _first_answer(key: IdempotencyKey | None, earlier: Earlier) -> Acceptance:
-    if key is not None and earlier.fingerprint != key.fingerprint:
-        raise Refusal(
-            ErrorCode.IDEMPOTENCY_KEY_REUSED,
-            "This Idempotency-Key belongs to a request with another body. Use a new key for a new message.",
-        )
-    if earlier.message is None:
-        raise Refusal(ErrorCode.NOT_FOUND, "The message of this Idempotency-Key has been removed. Use a new key.")
-    return Acceptance(message=_as_first_answered(earlier.message), replayed=True)
-
-
-def _as_accepted(message: NewMessage, at: datetime) -> StoredMessage:
-    """Give a message as its row was written at that time."""
-    send_at = message.send_at if message.send_at and message.send_at > at else None
-    return StoredMessage(
-        id=message.id,
-        account_id=message.account_id,
-        direction=Direction.OUTBOUND.value,
-        status=(MessageStatus.SCHEDULED if send_at else MessageStatus.QUEUED).value,
-        sender=message.sender,
-        recipient=message.recipient,
-        body=message.body,
-        encoding=message.encoding.value,
-        segments=message.segments,
-        client_reference=message.client_reference,
-        metadata=message.metadata,
-        test=message.test,
-        priority=message.priority,
-        pool=message.pool,
-        delivery_guarantee=message.delivery_guarantee.value,
-        possible_duplicate=False,
-        attempts=0,
-        provider=message.provider,
-        error_code=None,
-        send_at=send_at,
-        updated_at=message.created_at,
-        sent_at=None,
-        final_at=None,
-        expires_at=message.expires_at or (send_at or at) + timedelta(seconds=message.validity_seconds),
-    )
-
-
-def _as_first_answered(message: StoredMessage) -> StoredMessage:
-    """Put back what may have changed since: all else of a message never does."""
-    return replace(
-        message,
-        status=(MessageStatus.SCHEDULED if message.send_at else MessageStatus.QUEUED).value,
-        possible_duplicate=False,
-        attempts=0,
-        error_code=None,
-        updated_at=message.created_at,
-        sent_at=None,
-        final_at=None,
-    )
