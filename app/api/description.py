@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api import announced_callbacks, components, examples
+from app.api.message_request import MessageRequest
 from app.api.operations import LINKS, OPERATIONS, TAGS, Operation
 from app.api.problems import Problem
-from app.api.schemas import MessageRequest
 
 _TEXT: Final = """
 ## Keys

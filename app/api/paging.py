@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.moments import Moment
-from app.api.schemas import Line
+from app.api.texts import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.status import Direction, MessageStatus
 from app.store.audits import DayRange

@@ -1,23 +1,19 @@
-"""The shapes of the API: what callers send, and what they get back."""
+"""The shapes of messages as callers get them back."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
-from app.api.moments import Moment
 from app.domain.change import EventReason, EventSource
 from app.domain.delivery_errors import DeliveryError
 from app.domain.encoding import Encoding
-from app.domain.message import MAX_SEGMENTS_DEFAULT, MAX_SEGMENTS_LIMIT, DeliveryGuarantee
+from app.domain.message import DeliveryGuarantee
 from app.domain.priority import PRIORITIES, Priority
-from app.domain.schedule import MAX_VALIDITY
 from app.domain.status import Direction, MessageStatus
 from app.store.messages import StoredEvent, StoredMessage
 
@@ -25,122 +21,6 @@ JSON_OPTIONS: Final = orjson.OPT_UTC_Z
 """How times are written: in UTC, with a Z."""
 
 _MOMENT: Final = "2026-11-22T19:16:43.368000Z"
-_CONTROL: Final = {*map(chr, range(0x20)), "\x7f"} - {"\n", "\r", "\t"}
-
-# White space, Unicode's Default_Ignorable_Code_Point, and interlinear annotation marks.
-_NOTHING_VISIBLE: Final = re.compile(
-    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
-)
-
-
-def _clean(value: str) -> str:
-    if not _CONTROL.isdisjoint(value):
-        raise ValueError("must hold no control characters but line feed, carriage return and tab")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must hold printable characters only")
-    return value
-
-
-def _visible(value: str) -> str:
-    if _NOTHING_VISIBLE.fullmatch(value):
-        raise ValueError("must hold at least one visible character")
-    return value
-
-
-CleanText = Annotated[str, AfterValidator(_clean)]
-Line = Annotated[str, AfterValidator(_one_line)]
-Reference = Annotated[Line, Field(min_length=1, max_length=128)]
-MetadataKey = Annotated[CleanText, Field(min_length=1, max_length=64)]
-MetadataValue = Annotated[CleanText, Field(max_length=512)]
-
-
-class MessageRequest(BaseModel):
-    """A message to send."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [{"from": "+15551234567", "to": "+15559876543", "body": "Your order has shipped."}]
-        },
-    )
-
-    sender: Line = Field(
-        alias="from",
-        min_length=1,
-        max_length=32,
-        description="One of your senders; any, with a test key.",
-        examples=["+15551234567"],
-    )
-    recipient: Line = Field(
-        alias="to", min_length=1, max_length=64, description="The recipient, in E.164.", examples=["+15559876543"]
-    )
-    body: Annotated[CleanText, AfterValidator(_visible)] = Field(
-        min_length=1,
-        max_length=1600,
-        description="The text. Its encoding and segments are counted for you.",
-        examples=["Your order has shipped."],
-    )
-    client_reference: Reference | None = Field(
-        default=None, description="Your own id for it; need not be unique.", examples=["order-1042"]
-    )
-    metadata: dict[MetadataKey, MetadataValue] = Field(
-        default_factory=dict,
-        max_length=50,
-        description="Up to 50 strings that come back with it.",
-        examples=[{"team": "checkout"}],
-    )
-    send_at: Moment = Field(
-        default=None,
-        description="When to send it, up to 35 days ahead; RFC 3339 with a zone. Without it: at once.",
-        examples=["2027-01-31T09:30:00Z"],
-    )
-    validity_seconds: int | None = Field(
-        default=None,
-        ge=1,
-        le=round(MAX_VALIDITY.total_seconds()),
-        description="How long it stays worth sending, counted from `send_at` where there is one.",
-        examples=[3600],
-    )
-    expires_at: Moment = Field(
-        default=None,
-        description="Until when it is worth sending, at most 3 days after `send_at` or now; "
-        "in place of `validity_seconds`.",
-        examples=["2027-01-31T17:30:00Z"],
-    )
-    delivery_guarantee: Annotated[DeliveryGuarantee, Field(strict=False)] = Field(
-        default=DeliveryGuarantee.AT_MOST_ONCE,
-        description="What happens when nobody can tell whether the provider took it: at_most_once makes it "
-        "`unconfirmed`, at_least_once sends it once more and flags it `possible_duplicate`, where the provider "
-        "cannot be asked instead.",
-        examples=[DeliveryGuarantee.AT_MOST_ONCE],
-    )
-    max_segments: int = Field(
-        default=MAX_SEGMENTS_DEFAULT,
-        ge=1,
-        le=MAX_SEGMENTS_LIMIT,
-        description="Refuse longer texts than this.",
-        examples=[3],
-    )
-
-    priority: Annotated[Priority, Field(strict=False)] | None = Field(
-        default=None,
-        description="What goes first: `otp`, then `transactional`, then `bulk`. By default the sender's own, which is "
-        "`transactional` unless it was changed.",
-        examples=[Priority.OTP],
-    )
-
-    @field_validator("expires_at")
-    @classmethod
-    def _says_it_once(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
-        if value is not None and info.data.get("validity_seconds") is not None:
-            raise PydanticCustomError("one_of_two", "send `expires_at` or `validity_seconds`, not both")
-        return value
 
 
 class MessageView(BaseModel):

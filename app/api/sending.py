@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request, Response
 from app.api.authentication import authenticate
 from app.api.body import read_model
 from app.api.context import context
+from app.api.message_request import MessageRequest
 from app.api.raw_route import RawResponse, RawRoute
-from app.api.schemas import JSON_OPTIONS, MessageRequest, MessageView, message_document
+from app.api.schemas import JSON_OPTIONS, MessageView, message_document
 from app.domain.credentials import Scope
 from app.domain.errors import ErrorCode, Refusal
 

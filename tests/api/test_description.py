@@ -15,9 +15,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app.api.announced_callbacks import CALLBACKS
 from app.api.description import describe
 from app.api.examples import SHORTEST_REQUEST
+from app.api.message_request import MessageRequest
 from app.api.operations import OPERATIONS
 from app.api.problems import STATUSES
-from app.api.schemas import MessageRequest
 from app.domain.errors import ErrorCode
 from app.main import create_app
 from tests.support.description import Document, Schemas, examples, operations, references, resolved
