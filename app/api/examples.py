@@ -159,6 +159,8 @@ _FIRST_EVENT: Final[dict[str, Any]] = {
     "provider_status": None,
     "provider_code": None,
     "reported_at": None,
+    "from_sender": None,
+    "to_sender": None,
 }
 _REPORTED: Final[dict[str, Any]] = {
     **_FIRST_EVENT,

@@ -95,6 +95,8 @@ class EventView(BaseModel):
     reported_at: datetime | None = Field(
         description="When it happened, by the provider's clock; decides nothing.", examples=[_MOMENT]
     )
+    from_sender: str | None = Field(description="Where it failed over: the sender that it left.", examples=[None])
+    to_sender: str | None = Field(description="The sender that it goes out from instead.", examples=[None])
 
 
 class RedrivenView(BaseModel):

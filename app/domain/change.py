@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -88,6 +88,9 @@ class EventReason(StrEnum):
     WITHDRAWN = "withdrawn"
     """Its account withdrew a second copy; the first one may have left."""
 
+    FAILED_OVER = "failed-over"
+    """It certainly did not leave, and goes out from another sender of its pool."""
+
 
 class Work(StrEnum):
     """What a worker is to do when a queue row falls due."""
@@ -120,6 +123,10 @@ class StatusEvent:
     provider_status: str | None = None
     provider_code: str | None = None
     reported_at: datetime | None = None
+    from_sender: str | None = None
+    """Of a message that goes out from another sender now: the one that it leaves."""
+
+    to_sender: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +164,17 @@ class Billing:
     segments: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The way that a message takes from now on, instead of the one that it waited for."""
+
+    sender_id: UUID
+    """The sender's, which is its lane as well."""
+
+    sender: str = field(repr=False)
+    provider: str
+
+
 LEAVE_QUEUE: Final = LeaveQueue()
 QueueStep = LeaveQueue | Requeue | Lease | None
 
@@ -181,6 +199,9 @@ class Change:
 
     queue: QueueStep = None
     """What becomes of its queue row; None leaves it as it is."""
+
+    route: Route | None = None
+    """Where it goes out from now on; None leaves that as it is."""
 
     billing: Billing | None = None
     """Kept whether or not the event applies; None where the provider said nothing of it."""

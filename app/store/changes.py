@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import ARRAY, DateTime, SmallInteger, Text, Uuid, bindparam, text
 
-from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue
+from app.domain.change import Billing, Change, Lease, LeaveQueue, QueueStep, Requeue, Route
 from app.domain.message import AttemptState
 from app.domain.status import FINAL, MessageStatus
 from app.store.engine import Connection
@@ -27,7 +27,8 @@ _DECIDED: Final = """
         provider_code text, reported_at timestamptz, attempt smallint, provider text, phase text, fence bigint,
         provider_message_id text, inquiries smallint, resent_at timestamptz, resending boolean,
         absent_since timestamptz, price numeric, price_currency text, billed_segments smallint, queue text, work text,
-        due_at timestamptz, tries smallint, crashes smallint, leased_until timestamptz, worker integer
+        due_at timestamptz, tries smallint, crashes smallint, leased_until timestamptz, worker integer,
+        from_sender text, to_sender text, to_provider text, to_lane uuid
     )
 """
 
@@ -40,6 +41,8 @@ applied AS (
         attempts = c.attempts,
         possible_duplicate = c.possible_duplicate,
         error_code = c.error_code,
+        sender = coalesce(c.to_sender, m.sender),
+        provider = coalesce(c.to_provider, m.provider),
         updated_at = now(),
         sent_at = CASE WHEN c.reached_provider THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
         price = coalesce(c.price, m.price),
@@ -51,9 +54,9 @@ applied AS (
     RETURNING c.*
 ), event AS (
     INSERT INTO status_events (message_id, sequence, source, previous, status, applied, reason, attempt, error_code,
-                               provider_status, provider_code, reported_at)
+                               provider_status, provider_code, reported_at, from_sender, to_sender)
     SELECT message_id, sequence, source, expected_status, said, was_applied, reason, attempt, event_error,
-           provider_status, provider_code, reported_at
+           provider_status, provider_code, reported_at, from_sender, to_sender
     FROM applied
 ), attempt AS (
     INSERT INTO attempts AS a (message_id, no, provider, phase, fence, provider_message_id, inquiries, resent_at,
@@ -78,6 +81,7 @@ applied AS (
         due_at = coalesce(c.due_at, q.due_at),
         tries = coalesce(c.tries, q.tries),
         crashes = coalesce(c.crashes, q.crashes),
+        lane = coalesce(c.to_lane, q.lane),
         worker = c.worker,
         leased_until = c.leased_until
     FROM applied AS c WHERE q.message_id = c.message_id AND c.queue = 'stay'
@@ -201,6 +205,8 @@ def _row(change: Change) -> dict[str, object]:
         row |= _attempt_columns(change.attempt)
     if change.billing is not None:
         row |= _billing_columns(change.billing)
+    if change.route is not None:
+        row |= _route_columns(change.route, event.from_sender)
     return row | _queue_columns(change.queue)
 
 
@@ -223,6 +229,15 @@ def _billing_columns(billing: Billing) -> dict[str, object]:
     if billing.price is not None:
         columns |= {"price": billing.price.amount, "price_currency": billing.price.currency}
     return columns
+
+
+def _route_columns(route: Route, from_sender: str | None) -> dict[str, object]:
+    return {
+        "from_sender": from_sender,
+        "to_sender": route.sender,
+        "to_provider": route.provider,
+        "to_lane": route.sender_id,
+    }
 
 
 def _queue_columns(step: QueueStep) -> dict[str, object]:

@@ -82,6 +82,8 @@ class StoredEvent:
     provider_status: str | None
     provider_code: str | None
     reported_at: datetime | None
+    from_sender: str | None
+    to_sender: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,6 +220,8 @@ status_events = Table(
     Column("provider_status", Text, nullable=True),
     Column("provider_code", Text, nullable=True),
     moment("reported_at", nullable=True),
+    Column("from_sender", Text, nullable=True),
+    Column("to_sender", Text, nullable=True),
     PrimaryKeyConstraint("message_id", "sequence"),
     postgresql_partition_by="RANGE (message_id)",
 )

@@ -20,6 +20,7 @@ depends_on = None
 
 _MESSAGES: Final = (
     "ALTER TABLE messages ADD COLUMN priority smallint NOT NULL DEFAULT 1, ADD COLUMN pool text",
+    "ALTER TABLE status_events ADD COLUMN from_sender text, ADD COLUMN to_sender text",
     """
     ALTER TABLE dispatch_queue
         ADD COLUMN segments smallint NOT NULL DEFAULT 1,
@@ -194,6 +195,7 @@ DOWN: Final = (
     "DROP INDEX dispatch_queue_due_idx",
     "ALTER TABLE dispatch_queue DROP COLUMN segments, DROP COLUMN expires_at, ALTER COLUMN priority SET DEFAULT 0",
     "CREATE INDEX dispatch_queue_due_idx ON dispatch_queue (work, due_at, message_id) WHERE leased_until IS NULL",
+    "ALTER TABLE status_events DROP COLUMN from_sender, DROP COLUMN to_sender",
     "ALTER TABLE messages DROP COLUMN priority, DROP COLUMN pool",
 )
 
