@@ -22,6 +22,7 @@ from app.services.reports import Reports
 from app.services.rescue import Rescue
 from app.services.resolver import Resolver
 from app.services.soundness import Soundness
+from app.services.staleness import Staleness
 from app.services.submitting import DispatchConfig, Submitter
 from app.settings import DispatchSettings, Settings
 from app.store.engine import Engine
@@ -46,6 +47,7 @@ class WorkerContext:
     reports: Reports
     maintenance: Maintenance
     soundness: Soundness
+    staleness: Staleness
 
 
 def build_worker(settings: Settings) -> WorkerContext:
@@ -81,6 +83,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         reports=Reports(engine, adapters, policy),
         maintenance=Maintenance(engine, settings.retention.ages),
         soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
+        staleness=Staleness(engine),
     )
 
 

@@ -66,7 +66,7 @@ def begin(
     A stale message expires instead, and one that is `poisoned`, since its workers die, fails until it is redriven.
     """
     if message.expires_at <= now:
-        return _never_begun(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED, reason=None)
+        return expire(message)
     if poisoned:
         return _never_begun(message, MessageStatus.FAILED, DeliveryError.POISON, reason=EventReason.POISON)
     number = message.attempts + 1
@@ -171,6 +171,11 @@ def give_back(message: MessageState, attempt: AttemptState, *, now: datetime, cr
         attempt=closed,
         queue=Requeue(work=sending_work(crashes), due_at=now),
     )
+
+
+def expire(message: MessageState) -> Change:
+    """End a message that waits and is stale; where a second copy waited, `unconfirmed`, as the first may have left."""
+    return _never_begun(message, MessageStatus.EXPIRED, DeliveryError.EXPIRED, reason=None)
 
 
 def _never_begun(
