@@ -93,7 +93,7 @@ DECLARE
     tables CONSTANT text[] := ARRAY[
         'api_keys', 'senders', 'accounts', 'messages', 'attempts', 'status_events', 'dispatch_queue',
         'idempotency_keys', 'webhook_digests', 'inbound_references', 'webhook_receipts', 'orphan_reports',
-        'audit_events', 'provider_audits'
+        'audit_events', 'provider_audits', 'circuits'
     ];
     append_only CONSTANT text[] := ARRAY['status_events', 'audit_events'];
     each text;

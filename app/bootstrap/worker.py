@@ -13,6 +13,7 @@ from app.domain.inquiry import InquiryPolicy
 from app.domain.policy import LifecyclePolicy
 from app.domain.routing import RetryPolicy
 from app.services.audits import Auditor
+from app.services.circuits import Circuits
 from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
 from app.services.maintenance import Maintenance
@@ -38,6 +39,7 @@ class WorkerContext:
 
     engine: Engine
     transport: Transport
+    circuits: Circuits
     dispatcher: Dispatcher
     liveness: Liveness
     rescue: Rescue
@@ -68,12 +70,14 @@ def build_worker(settings: Settings) -> WorkerContext:
         send_deadline=timedelta(seconds=dispatch.send_deadline_seconds),
         policy=policy,
     )
-    submitter = Submitter(adapters, transport, config)
+    circuits = Circuits(engine)
+    submitter = Submitter(adapters, transport, config, watch=circuits.watch)
     liveness = Liveness(engine, enabled=dispatch.liveness_locks)
     records = ProviderRecords(adapters, transport)
     return WorkerContext(
         engine=engine,
         transport=transport,
+        circuits=circuits,
         dispatcher=Dispatcher(engine, adapters, submitter, config, worker=lambda: liveness.worker),
         liveness=liveness,
         rescue=Rescue(engine, adapters, liveness, policy),

@@ -18,6 +18,9 @@ from app.domain.delivery_errors import DeliveryError
 from app.domain.provider import Accepted, Deferred, Rejected, SendOutcome, Unknown
 from app.domain.provider_health import halved, health_now
 
+NOT_BEGUN: Final = "worker-was-stopped"
+"""The code of a send that its worker did not begin, for which the provider is not to blame."""
+
 _FAILURES_IN_ROW: Final = 5
 _FEWEST_CALLS: Final = 20
 """Below so many calls a share of failures tells nothing."""
@@ -139,7 +142,7 @@ def verdict_of(outcome: SendOutcome) -> Verdict:
             match failure.error:
                 case DeliveryError.RATE_LIMITED:
                     return Verdict.THROTTLED
-                case DeliveryError.PROVIDER_UNAVAILABLE:
+                case DeliveryError.PROVIDER_UNAVAILABLE if failure.provider_code != NOT_BEGUN:
                     return Verdict.FAILED
                 case _:
                     return Verdict.NOT_CALLED

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, assert_never
 
 from app.domain.attempt_token import write_token
+from app.domain.circuit_breaker import NOT_BEGUN
 from app.domain.delivery_errors import DeliveryError
 from app.domain.foreign import storable_outcome
 from app.domain.http import FailurePhase, TransportFailure
@@ -32,9 +34,7 @@ from app.transport import TOO_LATE, Transport
 _log = get_logger(__name__)
 
 
-_NOT_BEGUN: Final = Deferred(
-    failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped")
-)
+_NOT_BEGUN: Final = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code=NOT_BEGUN))
 """Another worker may be about to take over, and counts on nothing's leaving any more."""
 
 
@@ -72,18 +72,29 @@ class DispatchConfig:
     policy: LifecyclePolicy
 
 
+Watch = Callable[[str, Awaitable[SendOutcome]], Awaitable[SendOutcome]]
+"""Makes an attempt at the provider that is named, and sees what becomes of it."""
+
+
+async def _unwatched(_provider: str, attempt: Awaitable[SendOutcome]) -> SendOutcome:
+    return await attempt
+
+
 class Submitter:
     """Submits messages to their providers; holds no connection to Postgres."""
 
-    def __init__(self, adapters: Adapters, transport: Transport, config: DispatchConfig) -> None:
-        """Take the providers, the way out and the times."""
+    def __init__(
+        self, adapters: Adapters, transport: Transport, config: DispatchConfig, *, watch: Watch = _unwatched
+    ) -> None:
+        """Take the providers, the way out, the times, and who watches the attempts."""
         self._adapters = adapters
         self._transport = transport
         self._config = config
+        self._watch = watch
 
     async def submit(self, assignment: Assignment) -> SendOutcome:
         """Make one attempt; every ending is an outcome, and every outcome can be stored."""
-        outcome = storable_outcome(await self._attempt(assignment))
+        outcome = storable_outcome(await self._watch(assignment.provider, self._attempt(assignment)))
         FAST_LINES.write(
             __name__,
             "attempt",
