@@ -17,6 +17,7 @@ from app.services.circuits import Circuits
 from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
 from app.services.maintenance import Maintenance
+from app.services.moving import Moving
 from app.services.reconciler import LOOKS, Reconciler
 from app.services.records import ProviderRecords
 from app.services.reports import Reports
@@ -47,6 +48,7 @@ class WorkerContext:
     reconciler: Reconciler
     auditor: Auditor
     reports: Reports
+    moving: Moving
     maintenance: Maintenance
     soundness: Soundness
     staleness: Staleness
@@ -85,6 +87,7 @@ def build_worker(settings: Settings) -> WorkerContext:
         reconciler=Reconciler(engine, adapters, records, policy, lease=config.lease),
         auditor=Auditor(engine, adapters, records, policy, lag=timedelta(seconds=dispatch.audit_lag_seconds)),
         reports=Reports(engine, adapters, policy),
+        moving=Moving(engine),
         maintenance=Maintenance(engine, settings.retention.ages),
         soundness=Soundness(allow_unsafe=settings.database.allow_unsafe),
         staleness=Staleness(engine),

@@ -20,14 +20,17 @@ def halved(health: float) -> float:
     return max(LOWEST, health / 2)
 
 
-def health_now(health: float, health_at: datetime, now: datetime, *, closed: bool = True) -> float:
+def health_now(
+    health: float, health_at: datetime, now: datetime, *, closed: bool = True, trial_due: bool = False
+) -> float:
     """Give what a health that was `health` at `health_at` is by now, from 0 to 1.
 
     It doubles every minute, continuously, while the circuit is closed; `health_at` is when it closed. While it is not
-    closed nothing is chosen that goes through it, unless nothing else is left, and so it is 0.
+    closed there is none, so that nothing is chosen that goes through it unless nothing else is left; but where a trial
+    is due somebody's message has to be it, or an account that only pools send through would never be tried again.
     """
     if not closed:
-        return 0.0
+        return health if trial_due else 0.0
     minutes = max(0.0, (now - health_at).total_seconds()) / _DOUBLES_SECONDS
-    # A doubling each minute passes 1 from anywhere long before the power of two grows too large for a float.
+    # From anywhere 1 is passed long before the power of two grows too large for a float.
     return min(1.0, health * 2 ** min(minutes, 64.0))

@@ -74,10 +74,10 @@ def noted(
     status: MessageStatus,
     reason: EventReason,
     *,
-    attempt: AttemptState,
+    attempt: AttemptState | None,
     provider_status: str | None = None,
 ) -> Change:
-    """Write down what was said, and why it changes nothing."""
+    """Write down what was said, and why it changes no status; `attempt` is the one that it is about."""
     return _change(
         message,
         message.status,

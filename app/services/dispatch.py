@@ -18,6 +18,7 @@ from app.domain.provider import Accepted, Deferred, SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.retry_budget import RetryBudget
 from app.services.claiming import Claimed, Claims
+from app.services.failover import Settled, sent_on
 from app.services.sparing import all_or_each
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.webhooks import Adapters, capabilities_of, resenders_of
@@ -118,10 +119,11 @@ class Dispatcher:
         by_attempt = {(r.assignment.attempt.message_id, r.assignment.attempt.number): r for r in results}
         async with transaction(self._engine) as connection:
             works = await lock_attempts(connection, list(by_attempt))
-            changes = [
-                self._decide(work, by_attempt[work.state.id, work.attempt.number], now=work.now) for work in works
-            ]
-            await apply_changes(connection, changes)
+            settled = [self._settled(work, by_attempt[work.state.id, work.attempt.number]) for work in works]
+            await apply_changes(connection, await sent_on(connection, settled))
+
+    def _settled(self, work: OpenWork, result: Result) -> Settled:
+        return Settled(work=work, outcome=result.outcome, change=self._decide(work, result, now=work.now))
 
     def _decide(self, work: OpenWork, result: Result, *, now: datetime) -> Change:
         """Draw the conclusion; `now` is the database's time, as it says or as it is reckoned from what it said."""

@@ -35,5 +35,9 @@ def test_health_doubles_every_minute_until_it_is_whole(health: float, seconds: f
     assert health_now(health, NOW, NOW + timedelta(seconds=seconds)) == pytest.approx(expected)
 
 
-def test_a_provider_whose_circuit_is_not_closed_has_no_health() -> None:
-    assert health_now(1.0, NOW, NOW + timedelta(hours=1), closed=False) == 0.0
+@pytest.mark.parametrize(("trial_due", "expected"), [(False, 0.0), (True, 0.25)])
+def test_a_provider_whose_circuit_is_not_closed_has_no_health_until_a_trial_is_due(
+    trial_due: bool, expected: float
+) -> None:
+    later = NOW + timedelta(hours=1)
+    assert health_now(0.25, NOW, later, closed=False, trial_due=trial_due) == expected
