@@ -16,7 +16,20 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from app import telemetry
-from app.api import audits, description, errors, health, messages, problem_pages, problems, raw_route, sending, webhooks
+from app.api import (
+    audits,
+    description,
+    errors,
+    health,
+    messages,
+    pools,
+    problem_pages,
+    problems,
+    raw_route,
+    routes,
+    sending,
+    webhooks,
+)
 from app.api.context import ApiContext
 from app.api.middleware import HeadAsGet, HeadGuard, VersionPrefix
 from app.api.protocol import GatewayProtocol
@@ -27,7 +40,15 @@ from app.settings import Settings
 from app.store.engine import StoreUnavailable, transaction
 
 _log = telemetry.get_logger(__name__)
-_ROUTERS: Final = (messages.router, audits.router, errors.router, problem_pages.router, health.router)
+_ROUTERS: Final = (
+    messages.router,
+    pools.router,
+    routes.router,
+    audits.router,
+    errors.router,
+    problem_pages.router,
+    health.router,
+)
 _RAW_ROUTERS: Final = (webhooks.router, sending.router)
 _KEEP_ALIVE_SECONDS: Final = 75
 """How long an idle connection is kept: longer than callers and proxies keep theirs (5 s to 60 s), because whoever

@@ -91,6 +91,7 @@ EMPTY = """
 DO $$
 DECLARE
     tables CONSTANT text[] := ARRAY[
+        'routes', 'pool_members', 'sender_pools',
         'api_keys', 'senders', 'accounts', 'messages', 'attempts', 'status_events', 'dispatch_queue',
         'idempotency_keys', 'webhook_digests', 'inbound_references', 'webhook_receipts', 'orphan_reports',
         'audit_events', 'provider_audits', 'circuits'

@@ -12,7 +12,9 @@ from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.pools import Pools
 from app.services.redriving import Redriving
+from app.services.routes import Routes
 from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.store.engine import Engine
@@ -37,6 +39,8 @@ class ApiContext:
     messages: Messages
     cancellation: Cancellation
     redriving: Redriving
+    pools: Pools
+    routes: Routes
     webhooks: WebhookIntake
     listings: Mapping[str, bool]
     """The configured provider accounts, and whether the messages of each can be listed."""

@@ -17,7 +17,8 @@ from pydantic.json_schema import models_json_schema
 
 from app.api import announced_callbacks, components, examples
 from app.api.message_request import MessageRequest
-from app.api.operations import LINKS, OPERATIONS, TAGS, Operation
+from app.api.operation import Operation
+from app.api.operations import LINKS, OPERATIONS, TAGS
 from app.api.problems import Problem
 
 _TEXT: Final = """

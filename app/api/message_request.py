@@ -26,11 +26,13 @@ class MessageRequest(BaseModel):
         },
     )
 
-    sender: Line = Field(
+    sender: Line | None = Field(
+        default=None,
         alias="from",
         min_length=1,
-        max_length=32,
-        description="One of your senders; any, with a test key.",
+        max_length=37,
+        description="One of your senders (any, with a test key), or `pool:` and the name of a pool, whose best sender "
+        "for the recipient is chosen. Without it, your account's route for the recipient decides.",
         examples=["+15551234567"],
     )
     recipient: Line = Field(

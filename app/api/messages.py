@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.authentication import authenticate
 from app.api.context import context
+from app.api.identifiers import read_identifier
 from app.api.paging import ListQuery, read_cursor, write_cursor
 from app.api.schemas import (
     JSON_OPTIONS,
@@ -31,7 +31,7 @@ from app.store.engine import Connection, transaction
 from app.store.messages import StoredMessage, get_message, list_events, list_messages
 
 router: Final = APIRouter(prefix="/v1/messages", tags=["messages"])
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_UNKNOWN: Final = "Your account has no message with this id."
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
 
@@ -126,18 +126,12 @@ async def _found(connection: Connection, caller: Caller, message_id: str) -> Sto
         connection, _identifier(message_id), account_id=_account(caller, None), test=_test(caller)
     )
     if message is None:
-        raise _unknown()
+        raise Refusal(ErrorCode.NOT_FOUND, _UNKNOWN)
     return message
 
 
 def _identifier(text: str) -> UUID:
-    if _UUID.fullmatch(text) is None:
-        raise _unknown()
-    return UUID(text)
-
-
-def _unknown() -> Refusal:
-    return Refusal(ErrorCode.NOT_FOUND, "Your account has no message with this id.")
+    return read_identifier(text, otherwise=_UNKNOWN)
 
 
 def _account(caller: Caller, asked: UUID | None) -> UUID | None:

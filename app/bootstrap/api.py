@@ -13,14 +13,16 @@ from app.bootstrap.secrets import secret_of
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.pools import Pools
 from app.services.queue_caps import QueueCaps
 from app.services.redriving import Redriving
+from app.services.routes import Routes
 from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.settings import Settings
 
 API_CHECKING_CONNECTIONS: Final = 6
-"""For keys, senders, cancels, the keys of refused requests, and the count of the queue."""
+"""For keys, senders, pools, cancels, the keys of refused requests, and the count of the queue."""
 
 API_STATEMENT_SECONDS: Final = 2.0
 """What is acknowledged is one statement, and who sends it is another: a caller is refused before it gives up."""
@@ -55,6 +57,8 @@ def build_api(settings: Settings) -> ApiContext:
         limits=_limits(settings),
         cancellation=Cancellation(checking),
         redriving=Redriving(checking),
+        pools=Pools(checking),
+        routes=Routes(checking),
         messages=Messages(
             checking,
             writing,

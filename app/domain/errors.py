@@ -28,11 +28,16 @@ class ErrorCode(StrEnum):
     REQUEST_TIMEOUT = "request-timeout"
     NOT_CANCELABLE = "not-cancelable"
     NOT_REDRIVABLE = "not-redrivable"
+    POOL_EXISTS = "pool-exists"
+    POOL_IN_USE = "pool-in-use"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     VALIDATION_FAILED = "validation-failed"
     RECIPIENT_INVALID = "recipient-invalid"
     DESTINATION_NOT_ALLOWED = "destination-not-allowed"
+    SENDER_MISSING = "sender-missing"
+    POOL_UNKNOWN = "pool-unknown"
+    NO_SENDER_FOR_DESTINATION = "no-sender-for-destination"
     MESSAGE_TOO_LONG = "message-too-long"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     RATE_LIMITED = "rate-limited"
@@ -56,11 +61,16 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.REQUEST_TIMEOUT: "The body did not arrive in time",
     ErrorCode.NOT_CANCELABLE: "The message can no longer be canceled",
     ErrorCode.NOT_REDRIVABLE: "The message was not set aside, or is stale",
+    ErrorCode.POOL_EXISTS: "The account has a pool of this name already",
+    ErrorCode.POOL_IN_USE: "A route names this pool",
     ErrorCode.PAYLOAD_TOO_LARGE: "The body is too large",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
     ErrorCode.VALIDATION_FAILED: "Some fields are not acceptable",
     ErrorCode.RECIPIENT_INVALID: "The recipient is not a number that can be texted",
     ErrorCode.DESTINATION_NOT_ALLOWED: "Numbers of this kind are not texted",
+    ErrorCode.SENDER_MISSING: "Nothing says what the message is to be sent from",
+    ErrorCode.POOL_UNKNOWN: "The account has no pool of this name",
+    ErrorCode.NO_SENDER_FOR_DESTINATION: "No sender of the pool may send to this country",
     ErrorCode.MESSAGE_TOO_LONG: "The text has too many segments",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key was used for another request",
     ErrorCode.RATE_LIMITED: "Too many requests at once",

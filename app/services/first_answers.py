@@ -64,7 +64,7 @@ def first_answer(key: IdempotencyKey | None, earlier: Earlier) -> Acceptance:
 
 
 def _as_first_answered(message: StoredMessage) -> StoredMessage:
-    """Put back what may have changed since: all else of a message never does."""
+    """Put back what may have changed since: all else never does, but a pool's sender where its provider failed."""
     return replace(
         message,
         status=(MessageStatus.SCHEDULED if message.send_at else MessageStatus.QUEUED).value,

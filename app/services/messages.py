@@ -12,6 +12,7 @@ from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.ids import created_at
 from app.domain.message import NewMessage
 from app.domain.priority import Priority
+from app.domain.routes import POOL
 from app.services.admission import recipient_of, require_timely, segments_of, sender_of
 from app.services.authentication import Caller
 from app.services.first_answers import Acceptance, as_accepted, first_answer
@@ -19,6 +20,7 @@ from app.services.flusher import Flusher
 from app.services.identity import new_id
 from app.services.queue_caps import QueueCaps
 from app.services.send_command import SendCommand, fingerprint_of
+from app.services.sender_choice import SenderChoice
 from app.services.senders import SenderDirectory
 from app.store.acceptance import WAKE_CHANNEL, Earlier, IdempotencyKey, Stored, Submission, accept, find_earlier
 from app.store.engine import Autocommit, Engine
@@ -39,6 +41,7 @@ class Messages:
         self._validity_seconds = validity_seconds
         self._caps = caps
         self._senders = SenderDirectory(engine)
+        self._choice = SenderChoice(engine)
         self._notifier = Notifier(self._writing, WAKE_CHANNEL)
         self._flusher = Flusher(self._store)
 
@@ -89,10 +92,14 @@ class Messages:
         require_timely(send_at=command.send_at, expires_at=command.expires_at)
         recipient = recipient_of(command.recipient, test=test)
         segmentation = segments_of(command.body, at_most=command.max_segments)
+        sender, pool = command.sender, None
+        if sender is None or sender.startswith(POOL):
+            choice = await self._choice.choose(account_id, sender, recipient)
+            sender, pool = choice.address, choice.pool
         if test:
-            sender, provider, lane, usual = command.sender, SANDBOX, account_id, Priority.TRANSACTIONAL.rank
+            provider, lane, usual = SANDBOX, account_id, Priority.TRANSACTIONAL.rank
         else:
-            found = self._senders.recall(account_id, command.sender) or await self._sender(account_id, command.sender)
+            found = self._senders.recall(account_id, sender) or await self._sender(account_id, sender)
             sender, provider, lane, usual = found.address, found.provider, found.id, found.priority
         message_id = new_id(account_id)
         return NewMessage(
@@ -110,7 +117,7 @@ class Messages:
             provider=provider,
             lane=lane,
             priority=usual if command.priority is None else command.priority.rank,
-            pool=None,
+            pool=pool,
             test=test,
             send_at=command.send_at,
             expires_at=command.expires_at,

@@ -15,7 +15,9 @@ from app.domain.priority import Priority
 class SendCommand(Protocol):
     """What a caller asks to be sent, of the right types and sizes, but not yet found acceptable."""
 
-    sender: str
+    sender: str | None
+    """A sender, or `pool:` and a pool's name; None for where the account's routes lead."""
+
     recipient: str
     body: str
     client_reference: str | None

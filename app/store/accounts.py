@@ -91,6 +91,13 @@ async def find_account(connection: Connection, name: str) -> Account | None:
     return None if row is None else Account(**_values(row))
 
 
+async def account_exists(connection: Connection, account_id: UUID) -> bool:
+    """Whether there is an account with this id."""
+    return (
+        await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id))
+    ).one_or_none() is not None
+
+
 async def add_key(
     connection: Connection,
     *,

@@ -185,10 +185,10 @@ async def test_an_idempotency_key_is_described_as_it_is_read(
     assert (SCHEMAS.faults(key, schema) == [], answer.status_code) == ((True, 202) if taken else (False, 400))
 
 
-def test_a_key_is_asked_for_on_messages_and_audits_alone() -> None:
+def test_a_key_is_asked_for_wherever_something_of_an_account_is() -> None:
     assert DOCUMENT["components"]["securitySchemes"].keys() == {"basic", "bearer"}
     for name, operation in operations(DOCUMENT):
-        is_guarded = "/v1/messages" in name or "/v1/audits" in name
+        is_guarded = any(f"/v1/{kind}" in name for kind in ("messages", "audits", "pools", "routes"))
         assert operation["security"] == ([{"basic": []}, {"bearer": []}] if is_guarded else []), name
 
 

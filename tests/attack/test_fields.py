@@ -167,7 +167,7 @@ async def test_row_29_numbers_that_cost_extra_or_reach_nobody_are_not_texted(
 
 NO_SENDER: Final = [
     "evil\r\nX-Evil: 1", "evil\n", "\r", "ACME\t", "ACME\u2028", "ACM\u202eE", "\u200b", "A\u200bCME", "\ufeffACME",
-    "", "x" * 33, "x" * 10_000,
+    "", "x" * 38, "x" * 10_000,
 ]  # fmt: skip
 NO_LIVE_SENDER: Final = [
     "ABCDEFGHIJKL", "           ", " ", " ACME", "ACME ", "<b>ACME</b>", "ACM\u0416", "\U0001f600", "\u0410CME", "12",

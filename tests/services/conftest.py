@@ -92,7 +92,7 @@ def intake(engine: Engine, shared_database_url: str) -> WebhookIntake:
 class Asked:
     """A command with everything as most callers leave it."""
 
-    sender: str = "+15551234567"
+    sender: str | None = "+15551234567"
     recipient: str = "+15559876543"
     body: str = "Hello"
     client_reference: str | None = None
