@@ -6,18 +6,21 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+_LONGEST_SECONDS: Final = 1e9
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds a server asks us to wait; None where it says nothing that can be read.
+    """Read how many seconds a server asks us to wait, 1e9 at most; None where it says nothing that can be read.
 
     A date counts from the answer's own Date, so that neither clock matters. Header names are lower case.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
+    if re.fullmatch(r"[0-9]+", value):
+        return min(float(value), _LONGEST_SECONDS)
     until, answered = _http_date(value), _http_date(headers.get("date", ""))
     if until is None or answered is None:
         return None

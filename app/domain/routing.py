@@ -77,16 +77,27 @@ def next_step(
     return RetryAt(due_at=due_at, tries=used)
 
 
+def lane_wait(throttled: Deferred, policy: RetryPolicy) -> float:
+    """Say for how many seconds nothing is to go out from the lane of a send that was throttled (429).
+
+    Its message waits as long, or longer where it was throttled often or no time was named: others have a try before it.
+    """
+    return _clamped(throttled.retry_after_seconds or 0.0, policy.retry_after_floor_seconds, policy)
+
+
 def _wait(deferred: Deferred, tries: int, attempts: int, jitter: float, policy: RetryPolicy) -> float:
-    asked = deferred.retry_after_seconds
-    floor, ceiling = policy.retry_after_floor_seconds, policy.retry_after_ceiling_seconds
+    asked, floor = deferred.retry_after_seconds, policy.retry_after_floor_seconds
     throttled = deferred.failure.error is DeliveryError.RATE_LIMITED
     if throttled and attempts > policy.patient_after_attempts:
-        floor = min(max(floor, min(attempts, policy.patience_seconds)), ceiling)
+        floor = max(floor, min(attempts, policy.patience_seconds))
     if asked is not None:
-        return min(max(asked, floor), ceiling)
+        return _clamped(asked, floor, policy)
     # Attempts that were throttled are no tries: they do not lengthen the wait after the first that failed.
     index = min(max(attempts if throttled else tries, 1), len(policy.delays_seconds)) - 1
     wait = jitter * policy.delays_seconds[index]
     # A throttling provider that names no time is not to be asked again at once, however the dice fall.
-    return max(wait, floor) if throttled else wait
+    return max(wait, _clamped(0.0, floor, policy)) if throttled else wait
+
+
+def _clamped(seconds: float, floor: float, policy: RetryPolicy) -> float:
+    return min(max(seconds, floor), policy.retry_after_ceiling_seconds)

@@ -21,6 +21,7 @@ from app.services.claiming import Claimed, Claims
 from app.services.failover import Settled, sent_on
 from app.services.sparing import all_or_each
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
+from app.services.throttling import heed_throttling
 from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.changes import apply_changes, apply_to_untouched
 from app.store.engine import Autocommit, Engine, transaction
@@ -94,6 +95,8 @@ class Dispatcher:
         Where that fails for another reason than a lost database, each is settled by itself, so that one
         which cannot be written costs the others nothing.
         """
+        outcomes = {result.assignment.attempt.message_id: result.outcome for result in results}
+        await heed_throttling(self._autocommit, outcomes, self._config.policy.retry)
         # One that is left out is left to its lease, after which a rescue takes over.
         await all_or_each(self._settle, results, work="settle", message_id=lambda r: r.assignment.attempt.message_id)
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.delivery_errors import DeliveryError
 from app.domain.provider import Deferred, ProviderFailure
-from app.domain.routing import GiveUp, RetryAt, RetryPolicy, next_step
+from app.domain.routing import GiveUp, RetryAt, RetryPolicy, lane_wait, next_step
 from app.domain.status import MessageStatus
 from tests.domain.lives import NOW, THROTTLED
 
@@ -97,3 +97,12 @@ def test_patience_never_waits_beyond_the_ceiling() -> None:
     expected = RetryAt(due_at=NOW + timedelta(seconds=20), tries=0)
     assert after_throttling(attempts=500, asked=1, policy=policy) == expected
     assert after_throttling(attempts=500, asked=None, policy=policy) == expected
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(None, 1), (0, 1), (2, 2), (899, 899), (1e9, 900)])
+def test_a_lane_waits_as_long_as_was_asked_within_bounds_and_its_message_with_it(
+    asked: float | None, waited: float
+) -> None:
+    assert lane_wait(Deferred(failure=THROTTLED, retry_after_seconds=asked), RetryPolicy()) == waited
+    step = after_throttling(attempts=1, asked=asked, jitter=0)
+    assert step == RetryAt(due_at=NOW + timedelta(seconds=waited), tries=0)
