@@ -91,10 +91,10 @@ EMPTY = """
 DO $$
 DECLARE
     tables CONSTANT text[] := ARRAY[
-        'routes', 'pool_members', 'sender_pools',
+        'routes', 'pool_members', 'sender_pools', 'lanes', 'circuits', 'provider_accounts',
         'api_keys', 'senders', 'accounts', 'messages', 'attempts', 'status_events', 'dispatch_queue',
         'idempotency_keys', 'webhook_digests', 'inbound_references', 'webhook_receipts', 'orphan_reports',
-        'audit_events', 'provider_audits', 'circuits'
+        'audit_events', 'provider_audits'
     ];
     append_only CONSTANT text[] := ARRAY['status_events', 'audit_events'];
     each text;
