@@ -17,8 +17,8 @@ from app.domain.routes import pool_of, target_for
 from app.services.shared_lookups import SharedLookups
 from app.store.engine import Engine, transaction
 from app.store.pools import StoredPool, list_pools
-from app.store.provider_health import list_health
 from app.store.routes import list_routes
+from app.store.standing import read_standing
 
 _REMEMBERED_SECONDS: Final = 5.0
 _REMEMBERED: Final = 1_000
@@ -83,7 +83,7 @@ class SenderChoice:
         async with transaction(self._engine) as connection:
             pools = await list_pools(connection, account_id)
             routes = await list_routes(connection, account_id)
-            health = await list_health(connection)
+            health = (await read_standing(connection)).health
         ways = _Ways(
             pools={pool.name: pool for pool in pools},
             routes={route.prefix: route.target for route in routes},
