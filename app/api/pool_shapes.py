@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.identifiers import AccountId, Identifier
 from app.api.texts import Line
-from app.domain.routes import POOL_NAME, PREFIX
+from app.domain.routes import MOST_WEIGHT, POOL_NAME, PREFIX
 from app.domain.sender import SenderType
 from app.store.pools import StoredPool
 from app.store.routes import StoredRoute
@@ -18,7 +18,6 @@ from app.store.routes import StoredRoute
 _MOMENT: Final = "2026-11-22T19:16:43.368000Z"
 _ACCOUNT: Final = "01a204b3-426e-7a1d-b5a3-147c6253cbc2"
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
-_MOST_WEIGHT: Final = 1_000
 
 MatchArea = Annotated[
     bool, Field(description="Whether a member of the recipient's area code (+1 alone) comes first.", examples=[False])
@@ -55,7 +54,7 @@ class MemberRequest(BaseModel):
     weight: float = Field(
         default=1,
         ge=0,
-        le=_MOST_WEIGHT,
+        le=MOST_WEIGHT,
         description="Its share of recipients beside the others; 0 gives it no new messages.",
         examples=[1],
     )

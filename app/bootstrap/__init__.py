@@ -4,7 +4,7 @@ from app.bootstrap.adapters import Adapters, build_adapters
 from app.bootstrap.api import build_api
 from app.bootstrap.collector import spare_the_collector
 from app.bootstrap.engines import build_engine
-from app.bootstrap.operators import build_administration, build_sandbox
+from app.bootstrap.operators import build_administration, build_named_ways, build_sandbox
 from app.bootstrap.worker import QUESTIONS, WorkerContext, build_worker
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "build_administration",
     "build_api",
     "build_engine",
+    "build_named_ways",
     "build_sandbox",
     "build_worker",
     "spare_the_collector",

@@ -6,6 +6,7 @@ from app.bootstrap.secrets import sandbox_secret
 from app.sandbox.config import SandboxConfig
 from app.services.administration import Administration
 from app.services.messages import SANDBOX
+from app.services.named_ways import NamedWays
 from app.settings import Settings
 from app.store.engine import Engine
 
@@ -13,6 +14,11 @@ from app.store.engine import Engine
 def build_administration(settings: Settings, engine: Engine) -> Administration:
     """Put together what operators work with."""
     return Administration(engine, {*settings.providers, SANDBOX})
+
+
+def build_named_ways(engine: Engine) -> NamedWays:
+    """Put together what operators work with pools and routes by."""
+    return NamedWays(engine)
 
 
 def build_sandbox(settings: Settings) -> SandboxConfig:

@@ -15,6 +15,10 @@ POOL_NAME: Final = r"[a-z0-9][a-z0-9-]{0,31}"
 PREFIX: Final = r"\+[1-9][0-9]{0,6}"
 """How recipients of a route may begin: a plus and up to seven digits, such as +1, +44 or +1212."""
 
+MOST_WEIGHT: Final = 1_000
+"""Of a member of a pool."""
+
+_PREFIX: Final = re.compile(PREFIX)
 _POOL_NAME: Final = re.compile(POOL_NAME)
 _LONGEST: Final = len("+") + 7
 
@@ -30,6 +34,16 @@ def pool_of(text: str) -> str | None:
 def may_be_called(name: str) -> bool:
     """Whether a pool may have this name."""
     return _POOL_NAME.fullmatch(name) is not None
+
+
+def may_weigh(weight: float) -> bool:
+    """Whether a member of a pool may have this weight."""
+    return 0 <= weight <= MOST_WEIGHT
+
+
+def may_be_prefix(text: str) -> bool:
+    """Whether a route may be set for numbers that begin so."""
+    return _PREFIX.fullmatch(text) is not None
 
 
 def target_for(recipient: str, targets: Mapping[str, str]) -> str | None:

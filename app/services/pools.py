@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import ErrorCode, FieldError, Refusal
-from app.domain.routes import POOL
+from app.domain.routes import MOST_WEIGHT, POOL, may_be_called, may_weigh
 from app.services.editing import Editor, account_of, note
 from app.services.identity import new_id
 from app.store.accounts import NotUnique
@@ -38,7 +38,10 @@ class Pools:
         self._engine = engine
 
     async def create(self, editor: Editor, *, account: UUID | None, name: str, match_area: bool) -> StoredPool:
-        """Make a pool without members; raises `pool-exists`."""
+        """Make a pool without members; raises `pool-exists`, and `validation-failed` for what no pool may be called."""
+        if not may_be_called(name):
+            detail = "A pool's name has 1 to 32 small letters, digits and hyphens, and begins with no hyphen."
+            raise _refused(ErrorCode.VALIDATION_FAILED, detail, "not-a-name")
         try:
             async with transaction(self._engine) as connection:
                 owner = await account_of(connection, editor, account)
@@ -47,8 +50,7 @@ class Pools:
                 return await _changed(connection, editor, "pools.create", pool_id, {"name": name})
         except NotUnique as error:
             detail = "Use another name, or change the pool that has it."
-            field = FieldError(pointer="/name", code="pool-exists", detail=detail)
-            raise Refusal(ErrorCode.POOL_EXISTS, detail, errors=(field,)) from error
+            raise _refused(ErrorCode.POOL_EXISTS, detail, "pool-exists") from error
 
     async def change(self, editor: Editor, pool_id: UUID, *, match_area: bool) -> StoredPool:
         """Change how members are chosen. The name stays: callers, routes and messages know the pool by it."""
@@ -77,14 +79,18 @@ class Pools:
     async def put_member(self, editor: Editor, pool_id: UUID, sender_id: UUID, *, weight: float) -> StoredPool:
         """Add a sender of the pool's account, or change its weight; raises `not-found` for another's sender.
 
-        With weight 0 it is given no message any more; those that were given to it go out from it.
+        With weight 0 it is given no message any more; those that were given to it go out from it. Raises
+        `validation-failed` for what is no weight.
         """
+        if not may_weigh(weight):
+            detail = f"A weight is a number from 0 to {MOST_WEIGHT}."
+            raise _refused(ErrorCode.VALIDATION_FAILED, detail, "not-a-weight", pointer="/weight")
         async with transaction(self._engine) as connection:
             pool = await _locked(connection, editor, pool_id)
             if not await put_member(connection, pool_id, sender_id, account_id=pool.account_id, weight=weight):
                 raise Refusal(ErrorCode.NOT_FOUND, "The pool's account has no sender with this id.")
-            detail = {"sender_id": str(sender_id), "weight": weight}
-            return await _changed(connection, editor, "pools.put_member", pool_id, detail)
+            told = {"sender_id": str(sender_id), "weight": weight}
+            return await _changed(connection, editor, "pools.put_member", pool_id, told)
 
     async def remove_member(self, editor: Editor, pool_id: UUID, sender_id: UUID) -> StoredPool:
         """Take a sender out of a pool; raises `not-found` where it is in none. What waits goes out from it."""
@@ -111,3 +117,7 @@ async def _changed(
     if pool is None:
         raise Refusal(ErrorCode.NOT_FOUND, UNKNOWN_POOL)
     return pool
+
+
+def _refused(code: ErrorCode, detail: str, why: str, *, pointer: str = "/name") -> Refusal:
+    return Refusal(code, detail, errors=(FieldError(pointer=pointer, code=why, detail=detail),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from app.domain.errors import ErrorCode, FieldError, Refusal
-from app.domain.routes import pool_of
+from app.domain.routes import may_be_prefix, pool_of
 from app.domain.sender import SenderRefused, check_sender
 from app.services.editing import Editor, account_of, note
 from app.services.identity import new_id
@@ -29,12 +29,15 @@ class Routes:
 
         Raises `validation-failed`, `pool-unknown` and `sender-not-owned` for what is no target of this account.
         """
+        if not may_be_prefix(prefix):
+            detail = "A prefix is a plus and one to seven digits, such as +1 or +4420."
+            raise _refused(ErrorCode.VALIDATION_FAILED, detail, "not-a-prefix", pointer="/prefix")
         async with transaction(self._engine) as connection:
             owner = await account_of(connection, editor, account)
             await _require_target(connection, owner, target)
             route = await set_route(connection, route_id=new_id(owner), account_id=owner, prefix=prefix, target=target)
-            detail = {"route_id": str(route.id), "prefix": prefix, "target": target}
-            await note(connection, editor, "routes.set", detail)
+            told = {"route_id": str(route.id), "prefix": prefix, "target": target}
+            await note(connection, editor, "routes.set", told)
         return route
 
     async def remove(self, editor: Editor, route_id: UUID) -> StoredRoute:
@@ -64,5 +67,5 @@ async def _require_target(connection: Connection, account_id: UUID, target: str)
         raise _refused(ErrorCode.SENDER_NOT_OWNED, detail, "sender-not-owned")
 
 
-def _refused(code: ErrorCode, detail: str, why: str) -> Refusal:
-    return Refusal(code, detail, errors=(FieldError(pointer="/target", code=why, detail=detail),))
+def _refused(code: ErrorCode, detail: str, why: str, *, pointer: str = "/target") -> Refusal:
+    return Refusal(code, detail, errors=(FieldError(pointer=pointer, code=why, detail=detail),))
