@@ -58,6 +58,14 @@ PARAMETERS: Final[dict[str, Any]] = {
         "description": "The sender's id; `gateway senders list` shows it.",
         "example": "01a204b3-5d11-7a1d-8c52-9a6f0c2b7e14",
     },
+    "AccountId": {
+        "name": "account_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+        "description": "The account's id; `gateway accounts list` shows it.",
+        "example": "01a204b3-426e-7a1d-b5a3-147c6253cbc2",
+    },
     "RouteId": {
         "name": "route_id",
         "in": "path",

@@ -12,6 +12,7 @@ from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.pausing import Pausing
 from app.services.pools import Pools
 from app.services.redriving import Redriving
 from app.services.routes import Routes
@@ -40,6 +41,7 @@ class ApiContext:
     cancellation: Cancellation
     redriving: Redriving
     pools: Pools
+    pausing: Pausing
     routes: Routes
     webhooks: WebhookIntake
     listings: Mapping[str, bool]

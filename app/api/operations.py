@@ -11,6 +11,7 @@ from typing import Any, Final
 from app.api import examples
 from app.api.errors import explain_delivery_error, explain_refusal
 from app.api.operation import ANY, LIMITS, WITH_BODY, WITH_KEY, Operation
+from app.api.operations_of_pausing import OF_PAUSING
 from app.api.operations_of_pools import OF_POOLS
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import ErrorCode
@@ -102,6 +103,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         needs_key=True,
     ),
     **OF_POOLS,
+    **OF_PAUSING,
     "list_errors": Operation(
         answers="Every error with its cause and its remedy.",
         refusals=ANY,
@@ -151,6 +153,7 @@ TAGS: Final[list[dict[str, str]]] = [
         "description": "Senders that share traffic: one is chosen for each recipient, and stays its own.",
     },
     {"name": "routes", "description": "Where messages go that name no sender, by how their recipient begins."},
+    {"name": "pausing", "description": "Stop sending for a while, and go on. Nothing that waits is lost."},
     {"name": "audits", "description": "Providers' own records of each day beside ours. For operators."},
     {"name": "errors", "description": "What each error means and what to do about it. No key is needed."},
     {"name": "webhooks", "description": "Called by SMS providers, who sign what they send; not by you."},

@@ -13,6 +13,7 @@ from app.bootstrap.secrets import secret_of
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.pausing import Pausing
 from app.services.pools import Pools
 from app.services.queue_caps import QueueCaps
 from app.services.redriving import Redriving
@@ -58,6 +59,7 @@ def build_api(settings: Settings) -> ApiContext:
         cancellation=Cancellation(checking),
         redriving=Redriving(checking),
         pools=Pools(checking),
+        pausing=Pausing(checking, adapters.keys()),
         routes=Routes(checking),
         messages=Messages(
             checking,
