@@ -1,25 +1,30 @@
-"""Claiming: takes due messages with a written intent, and gives back what was taken without anybody knowing.
+"""Claiming: takes due messages lane by lane with a written intent, as many as their limits let go at this moment.
 
-It sends nothing, and decides nothing about a message: that is the domain's.
+It gives back what was taken without anybody knowing. It sends nothing, and decides nothing about a message or about
+whose turn it is: that is the domain's. Nothing is reserved: what is granted is charged in the claim's own transaction.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from app.domain.allotment import Turns
 from app.domain.change import Change, Work
 from app.domain.lifecycle import give_back
 from app.domain.status import MessageStatus
 from app.domain.waiting import claim
+from app.services.lane_claim import LaneClaim, Room
 from app.services.sparing import Sparing
 from app.store.among import Among
 from app.store.changes import apply_changes
-from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue import DueMessage, OpenWork, due_ids, lock_due, lock_leased
+from app.store.due import DueMessage, has_lone_resend
+from app.store.engine import Connection, Engine, StoreUnavailable, transaction
+from app.store.lanes import add_test_lanes, look
+from app.store.queue import OpenWork, lock_leased
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,15 +60,17 @@ class Claims:
         """Fences whose commit was not answered, each with the moment from which a rescue is due instead."""
 
         self._sparing = Sparing("claim")
+        self._turns = Turns()
 
     def aside(self) -> tuple[UUID, ...]:
         """Give the messages that could not be claimed and are left alone now."""
         return self._sparing.aside()
 
-    async def take(self, *, limit: int, work: Work = Work.SEND) -> list[Claimed]:
+    async def take(self, *, limit: int, others: int | None = None, work: Work = Work.SEND) -> list[Claimed]:
         """Take up to `limit` due messages, first giving back what unanswered claims took. Stale ones expire instead.
 
-        With a limit of 0 they are only given back, and where none is open Postgres is not even asked.
+        Of them `others` may be no one-time codes; None for all. With a limit of 0 they are only given back, and where
+        none is open Postgres is not even asked.
 
         Where that fails for another reason than a lost database, each is claimed by itself, and one that
         cannot be is left alone for a while, so that it costs the others nothing.
@@ -73,32 +80,55 @@ class Claims:
         await self._give_back()
         if not limit:
             return []
+        room = Room(work=work, limit=limit, others=limit if others is None else others)
         while claimed := await self._sparing.do(
-            lambda among: self._take(limit, work, among), lambda among: self._find(limit, work, among)
+            lambda among: self._take(room, among), lambda among: self._find(room, among)
         ):
             # The others have ended; where all have, more may be due, which need not wait for the next claim.
             if begun := [item for item in claimed if item.begun.status is MessageStatus.SENDING]:
                 return begun
         return []
 
-    async def _take(self, limit: int, work: Work, among: Among) -> list[Claimed]:
+    async def has_lone(self, resenders: Collection[str], *, besides: Sequence[UUID] = ()) -> bool:
+        """Tell whether a message is due that may go out by itself now, where these providers are asked by resends."""
+        among = Among(ids=(*self.aside(), *besides))
+        async with transaction(self._engine) as connection:
+            found = await look(connection, work=Work.SEND_ALONE, among=among)
+            if found.missing or any(lane.meter.available(lane.now) for lane in found.waiting):
+                return True
+            return await has_lone_resend(connection, resenders, besides=among.ids)
+
+    async def _take(self, room: Room, among: Among) -> list[Claimed]:
         asked_at = time.monotonic()
         fence: int | None = None
         try:
             async with transaction(self._engine) as connection:
-                due = await lock_due(connection, limit=limit, work=work, among=among)
+                lanes = await self._look(connection, room, among)
+                due = await lanes.lock(connection)
                 if not due:
                     return []
                 fence = due[0].fence
-                claims = [self._claim(item) for item in due]
-                await apply_changes(connection, [change for changes in claims for change in changes])
+                decided = {item.state.id: self._claim(item) for item in due}
+                ended = {key for key, changes in decided.items() if changes[-1].status is not MessageStatus.SENDING}
+                granted = lanes.grant(due, free=ended)
+                await apply_changes(connection, [change for item in granted for change in decided[item.state.id]])
+                await lanes.charge(connection, trial_lasts=self._lease)
         except StoreUnavailable:
             if fence is not None:
                 self._doubtful[fence] = time.monotonic() + self._lease.total_seconds()
             raise
-        return [
-            Claimed(due=item, begun=changes[-1], asked_at=asked_at) for item, changes in zip(due, claims, strict=True)
-        ]
+        lanes.count()
+        return [Claimed(due=item, begun=decided[item.state.id][-1], asked_at=asked_at) for item in granted]
+
+    async def _look(self, connection: Connection, room: Room, among: Among) -> LaneClaim:
+        """Begin with the lanes; those of test messages that have none yet are made first."""
+        lanes = await LaneClaim.begin(connection, self._turns, room, among)
+        if lanes.missing:
+            # In a transaction of its own, or another claim would wait for the end of this one.
+            async with transaction(self._engine) as beside:
+                await add_test_lanes(beside, lanes.missing)
+            lanes = await LaneClaim.begin(connection, self._turns, room, among)
+        return lanes
 
     def _claim(self, item: DueMessage) -> tuple[Change, ...]:
         return claim(
@@ -111,9 +141,10 @@ class Claims:
             poisoned=item.crashes >= self._poison_crashes,
         )
 
-    async def _find(self, limit: int, work: Work, among: Among) -> list[UUID]:
+    async def _find(self, room: Room, among: Among) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            return await due_ids(connection, limit=limit, work=work, among=among)
+            lanes = await self._look(connection, room, among)
+            return await lanes.ids(connection)
 
     async def _give_back(self) -> None:
         """Return what was claimed by transactions whose commit was never answered: nothing of it was begun.

@@ -25,7 +25,7 @@ from app.services.throttling import heed_throttling
 from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.changes import apply_changes, apply_to_untouched
 from app.store.engine import Autocommit, Engine, transaction
-from app.store.queue import OpenWork, has_lone, lock_attempts
+from app.store.queue import OpenWork, lock_attempts
 
 _WAITS_FOR_ITS_TURN: Final = 0.9
 """The part of what is left of a message's validity that a retry may wait for its turn: the rest is for sending it."""
@@ -65,21 +65,20 @@ class Dispatcher:
 
         Neither those count that could not be claimed, nor `besides`, which others leave alone: no turn would move them.
         """
-        aside = (*self._claims.aside(), *besides)
-        async with self._autocommit.connect() as connection:
-            return await has_lone(connection, resenders_of(self._adapters), besides=aside)
+        return await self._claims.has_lone(resenders_of(self._adapters), besides=besides)
 
-    async def claim(self, *, limit: int, alone: bool = False) -> list[Assignment]:
+    async def claim(self, *, limit: int, others: int | None = None, alone: bool = False) -> list[Assignment]:
         """Take up to `limit` due messages: write *sending* and the attempt, and commit before any byte leaves.
 
-        Stale ones expire instead. `alone` takes one of those that are to go out by themselves.
+        Of them `others` may be no one-time codes; None for all. Stale ones expire instead. `alone` takes one of those
+        that are to go out by themselves.
 
         Raises `StoreUnavailable`; a claim whose commit may have happened all the same is remembered, and
         given back by a later one, because nothing of it was begun. A message that cannot be claimed is
         logged and left alone for a while; it costs the others nothing.
         """
         work, most = (Work.SEND_ALONE, min(limit, 1)) if alone else (Work.SEND, limit)
-        claimed = await self._claims.take(limit=most, work=work)
+        claimed = await self._claims.take(limit=most, others=others, work=work)
         now = time.monotonic()
         for provider, count in Counter(c.due.provider for c in claimed if c.begun.attempts == 1).items():
             self._budgets[provider].sent(count, now=now)

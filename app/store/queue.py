@@ -15,65 +15,36 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Integer, Row, SmallInteger, Text, Uuid, bindparam, text
 
-from app.domain.change import Work
 from app.domain.message import AttemptState, MessageState
 from app.store.among import ALL_DUE, IS_AMONG, Among, DueStatement
 from app.store.engine import Connection
 from app.store.states import ATTEMPT, STATE, attempt_state, message_state
 
-_TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
+TEXT: Final = "m.sender, m.recipient, m.body, m.segments"
+"""What is selected of a message `m` for whoever sends it, or asks about it."""
+
 _WITH_NEWEST_ATTEMPT: Final = f"""
-    SELECT {STATE}, {_TEXT}, {ATTEMPT}, q.tries, q.crashes
+    SELECT {STATE}, {TEXT}, {ATTEMPT}, q.tries, q.crashes
     FROM dispatch_queue AS q
     JOIN messages AS m ON m.id = q.message_id
     JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
 """  # noqa: S608 - constants of this module
 
-# Counting them has all of them locked before the fence is taken.
-_DUE: Final = DueStatement(
-    f"""
-    WITH due AS MATERIALIZED (
-        SELECT {STATE}, {_TEXT}, q.tries, q.crashes
-        FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
-        WHERE q.work = :work AND q.leased_until IS NULL AND q.due_at <= now() AND q.message_id {IS_AMONG}
-        ORDER BY q.due_at, q.message_id LIMIT :limit
-        FOR UPDATE OF q, m SKIP LOCKED
-    ), taken AS MATERIALIZED (
-        SELECT nextval('fence') AS fence FROM (SELECT count(*) AS messages FROM due) AS counted WHERE messages > 0
-    )
-    SELECT due.*, taken.fence FROM taken CROSS JOIN due
-    """  # noqa: S608 - constants of this module
-)
-
 # To ask by a resend is to send once more, so nothing goes out beside it where a worker has died over the message. Which
 # question is next is not known here, so a search waits, too, where its provider offers both.
-_IS_LONE: Final = "q.crashes > 0 AND a.provider = ANY(:resenders)"
+IS_LONE: Final = "q.crashes > 0 AND a.provider = ANY(:resenders)"
+"""Whether what is to be resolved has to wait for a lone turn."""
 
 _UNRESOLVED: Final = DueStatement(
     f"""
     {_WITH_NEWEST_ATTEMPT}
     WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND q.message_id {IS_AMONG}
-    AND ({_IS_LONE}) = :alone
+    AND ({IS_LONE}) = :alone
     ORDER BY q.due_at, q.message_id LIMIT :limit
     FOR UPDATE OF q, m, a SKIP LOCKED
     """,
     resenders=ARRAY(Text),
 )
-
-_HAS_LONE: Final = text(
-    f"""
-    SELECT EXISTS (
-        SELECT FROM dispatch_queue
-        WHERE work = 'send_alone' AND leased_until IS NULL AND due_at <= now() AND message_id <> ALL(:besides)
-    ) OR EXISTS (
-        SELECT FROM dispatch_queue AS q
-        JOIN messages AS m ON m.id = q.message_id
-        JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
-        WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND {_IS_LONE}
-        AND q.message_id <> ALL(:besides)
-    )
-    """  # noqa: S608 - constants of this module
-).bindparams(bindparam("resenders", type_=ARRAY(Text)), bindparam("besides", type_=ARRAY(Uuid)))
 
 _LEFT_BEHIND: Final = DueStatement(
     f"""
@@ -134,27 +105,6 @@ class OwnMessage:
 
 
 @dataclass(kw_only=True, slots=True)
-class DueMessage:
-    """A message whose turn has come, with what an adapter needs of it."""
-
-    state: MessageState
-    provider: str
-    sender: str = field(repr=False)
-    recipient: str = field(repr=False)
-    body: str = field(repr=False)
-    segments: int
-    tries: int
-    crashes: int
-    """How many workers have died over it since one last outlived what may have been taken."""
-
-    fence: int
-    """A new fencing token, higher than all that were taken before this was locked."""
-
-    now: datetime
-    """The database's time, which all decisions of the transaction share."""
-
-
-@dataclass(kw_only=True, slots=True)
 class OpenWork:
     """A message and the attempt of it that something is to be decided about."""
 
@@ -179,38 +129,6 @@ async def next_fence(connection: Connection) -> int:
     """Take a new fencing token, higher than all before."""
     token: int = await connection.scalar(text("SELECT nextval('fence')"))
     return token
-
-
-async def has_lone(connection: Connection, resenders: Collection[str], *, besides: Sequence[UUID]) -> bool:
-    """Tell whether anything else is due that is to go out by itself, where these providers are asked by resends."""
-    return bool(await connection.scalar(_HAS_LONE, {"resenders": sorted(resenders), "besides": list(besides)}))
-
-
-async def lock_due(
-    connection: Connection, *, limit: int, work: Work = Work.SEND, among: Among = ALL_DUE
-) -> list[DueMessage]:
-    """Lock messages that are due to be sent, in company or alone, the longest due first, under a fence of their own."""
-    rows = await _DUE.rows(connection, among, limit=limit, work=work.value)
-    return [
-        DueMessage(
-            state=message_state(row),
-            provider=row.message_provider,
-            sender=row.sender,
-            recipient=row.recipient,
-            body=row.body,
-            segments=row.segments,
-            tries=row.tries,
-            crashes=row.crashes,
-            fence=row.fence,
-            now=row.now,
-        )
-        for row in rows
-    ]
-
-
-async def due_ids(connection: Connection, *, limit: int, work: Work, among: Among) -> list[UUID]:
-    """Name the messages that `lock_due` would lock, whatever is stored of them."""
-    return [row.id for row in await _DUE.rows(connection, among, limit=limit, work=work.value)]
 
 
 async def lock_own(connection: Connection, message_id: UUID, *, account_id: UUID) -> OwnMessage | None:

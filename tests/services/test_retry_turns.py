@@ -37,7 +37,9 @@ async def test_messages_whose_turn_would_come_too_late_are_tried_again_all_the_s
         await connection.execute(text("UPDATE messages SET expires_at = now() + :valid"), valid)
     await dispatcher.settle(results)
     async with engine.connect() as connection:
-        waiting = text("SELECT count(*) FROM messages JOIN dispatch_queue ON message_id = id WHERE due_at < expires_at")
+        waiting = text(
+            "SELECT count(*) FROM messages JOIN dispatch_queue ON message_id = id WHERE due_at < messages.expires_at"
+        )
         assert await connection.scalar(waiting) == MORE_THAN_HAVE_A_PLACE
 
 

@@ -189,8 +189,8 @@ async def test_what_is_left_of_a_messages_validity_is_never_overestimated(
 class Stopped(Dispatcher):
     """Stops the whole process between a claim and its sends, as SIGSTOP or a full swap would."""
 
-    async def claim(self, *, limit: int, alone: bool = False) -> list[Assignment]:
-        claimed = await super().claim(limit=limit, alone=alone)
+    async def claim(self, *, limit: int, others: int | None = None, alone: bool = False) -> list[Assignment]:
+        claimed = await super().claim(limit=limit, others=others, alone=alone)
         if claimed:
             time.sleep(1.1)  # noqa: ASYNC251 - it is the loop that has to stand still
         return claimed

@@ -1,0 +1,193 @@
+"""The lanes of a claim: which have something due, what they and their providers may send, and what they are charged.
+
+Lane rows are locked by claims that skip what is locked, and provider rows after a wait, in the order of their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Date, DateTime, Integer, Row, Uuid, bindparam, text
+
+from app.domain.change import Work
+from app.domain.lanes import Meter
+from app.store.among import IS_AMONG, Among, DueStatement
+from app.store.engine import Connection
+
+SANDBOX: Final = "sandbox"
+"""The provider account of all test messages."""
+
+SENDABLE: Final = "leased_until IS NULL AND work IN ('send', 'send_alone')"
+"""What the index over lanes holds; each of its statements has to say so."""
+
+LIMITS: Final = "l.rate, l.burst, l.arrival_at, l.daily_cap, l.day, l.day_segments, l.not_before, l.slow_since"
+"""What is selected of a lane `l`, for `lane_meter`."""
+
+# A circuit that is half open, or open for long enough, lets one message through.
+_IS_SHUT: Final = """
+    c.state <> 'closed' AND now() < coalesce(CASE c.state WHEN 'open' THEN c.open_until ELSE c.trial_until END, now())
+"""
+IS_OPEN: Final = f"""
+    l.paused_at IS NULL AND a.paused_at IS NULL AND p.paused_at IS NULL AND (c.provider IS NULL OR NOT ({_IS_SHUT}))
+"""
+"""Whether anything may be claimed from a lane `l` of account `a`, with its provider `p` and circuit `c`."""
+
+WITH_OTHERS: Final = """
+    LEFT JOIN accounts AS a ON a.id = l.account_id
+    LEFT JOIN provider_accounts AS p ON p.name = l.provider
+    LEFT JOIN circuits AS c ON c.provider = l.provider
+"""
+
+_IS_LIMITED: Final = f"""
+    p.rate IS NOT NULL OR p.in_flight_cap IS NOT NULL OR c.state <> 'closed' OR c.slow_since > now() - interval '10 s'
+"""
+
+# The index is not read through: from each lane and priority it leaps to the next one.
+_LEAP: Final = f"""
+    WITH RECURSIVE waiting AS (
+        (
+            SELECT lane, priority, due_at FROM dispatch_queue WHERE work = :work AND {SENDABLE}
+            ORDER BY lane, priority, due_at LIMIT 1
+        )
+        UNION ALL
+        SELECT following.* FROM waiting CROSS JOIN LATERAL (
+            SELECT q.lane, q.priority, q.due_at FROM dispatch_queue AS q
+            WHERE q.work = :work AND {SENDABLE} AND (q.lane, q.priority) > (waiting.lane, waiting.priority)
+            ORDER BY q.lane, q.priority, q.due_at LIMIT 1
+        ) AS following
+    )
+"""  # noqa: S608 - constants of this module
+
+# Lone messages are few, and what is named is looked up by its id.
+_NAME: Final = f"""
+    WITH waiting AS (
+        SELECT lane, priority, min(due_at) AS due_at FROM dispatch_queue
+        WHERE work = :work AND {SENDABLE} AND message_id {IS_AMONG} GROUP BY lane, priority
+    )
+"""  # noqa: S608 - constants of this module
+
+_LOOK: Final = f"""
+    SELECT waiting.lane, waiting.priority, l.account_id, l.provider, {LIMITS}, l.weight, a.weight AS account_weight,
+           coalesce({_IS_LIMITED}, false) AS is_limited, now() AS now
+    FROM waiting LEFT JOIN lanes AS l ON l.id = waiting.lane {WITH_OTHERS}
+    WHERE waiting.due_at <= now() AND (l.id IS NULL OR ({IS_OPEN}))
+"""  # noqa: S608 - constants of this module
+_LOOK_AT_ALL: Final = text(_LEAP + _LOOK)
+_LOOK_AT_SOME: Final = DueStatement(_NAME + _LOOK)
+
+# Those of senders are made with them. Whatever else a message is counted by is its account: it is a test.
+_ADD_TEST_LANES: Final = text(
+    """
+    INSERT INTO lanes (id, account_id, provider, rate, burst, daily_cap)
+    SELECT a.id, a.id, :provider, usual.rate::float8, usual.burst, usual.daily_cap
+    FROM accounts AS a JOIN sending_rates AS usual ON usual.number_type = 'test' AND usual.campaign_class = ''
+    WHERE a.id = ANY(:ids)
+    ORDER BY a.id
+    ON CONFLICT (id) DO NOTHING
+    """
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+_CHARGE: Final = text(
+    """
+    UPDATE lanes AS l SET arrival_at = c.arrival_at, day = c.day, day_segments = c.day_segments
+    FROM unnest(:ids, :arrival_at, :days, :day_segments) AS c (id, arrival_at, day, day_segments)
+    WHERE l.id = c.id
+    """
+).bindparams(
+    bindparam("ids", type_=ARRAY(Uuid)),
+    bindparam("arrival_at", type_=ARRAY(DateTime(timezone=True))),
+    bindparam("days", type_=ARRAY(Date)),
+    bindparam("day_segments", type_=ARRAY(Integer)),
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class WaitingLane:
+    """A lane in which something of one priority is due, and nothing but its meter may forbid to send it."""
+
+    lane: UUID
+    rank: int
+    account: UUID
+    provider: str
+    weight: float
+    account_weight: float
+    meter: Meter
+    is_limited: bool
+    """Whether its provider has limits of its own, or comes back after it was left alone."""
+
+    now: datetime
+    """The database's time."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Look:
+    """What one look has found."""
+
+    waiting: list[WaitingLane]
+    missing: list[UUID]
+    """Lanes that have no row yet; `add_test_lanes` makes those of accounts."""
+
+
+async def look(connection: Connection, *, work: Work, among: Among) -> Look:
+    """Find the lanes in which something is due; of a paused account, provider or lane, or an open circuit, none.
+
+    Where it is everything that is asked for, a lane counts in which nothing is due but what is set aside.
+    """
+    if work is Work.SEND and not among.only:
+        rows: Sequence[Row[Any]] = (await connection.execute(_LOOK_AT_ALL, {"work": work.value})).all()
+    else:
+        rows = await _LOOK_AT_SOME.rows(connection, among, work=work.value)
+    return Look(
+        waiting=[_waiting_lane(row) for row in rows if row.provider is not None],
+        missing=[row.lane for row in rows if row.provider is None],
+    )
+
+
+async def add_test_lanes(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Make the lanes of these accounts' test messages where there are none; other ids are passed over."""
+    await connection.execute(_ADD_TEST_LANES, {"ids": list(ids), "provider": SANDBOX})
+
+
+def _waiting_lane(row: Row[Any]) -> WaitingLane:
+    return WaitingLane(
+        lane=row.lane,
+        rank=row.priority,
+        account=row.account_id,
+        provider=row.provider,
+        weight=row.weight,
+        account_weight=row.account_weight,
+        meter=lane_meter(row),
+        is_limited=row.is_limited,
+        now=row.now,
+    )
+
+
+def lane_meter(row: Row[Any]) -> Meter:
+    """Read a lane's limits."""
+    return Meter(
+        rate=row.rate,
+        burst=row.burst,
+        arrival_at=row.arrival_at,
+        daily_cap=row.daily_cap,
+        day=row.day,
+        day_segments=row.day_segments,
+        not_before=row.not_before,
+        slow_since=row.slow_since,
+    )
+
+
+async def charge_lanes(connection: Connection, meters: Mapping[UUID, Meter]) -> None:
+    """Write what these lanes, which the caller has locked, were charged."""
+    if not meters:
+        return
+    charged: dict[str, list[UUID] | list[datetime] | list[date | None] | list[int]] = {
+        "ids": list(meters),
+        "arrival_at": [meter.arrival_at for meter in meters.values()],
+        "days": [meter.day for meter in meters.values()],
+        "day_segments": [meter.day_segments for meter in meters.values()],
+    }
+    await connection.execute(_CHARGE, charged)
