@@ -17,13 +17,13 @@ from app.domain.change import Change, Work
 from app.domain.lifecycle import give_back
 from app.domain.status import MessageStatus
 from app.domain.waiting import claim
-from app.services.lane_claim import LaneClaim, Room
+from app.services.lane_claim import Room, find_lanes
 from app.services.sparing import Sparing
 from app.store.among import Among
 from app.store.changes import apply_changes
 from app.store.due import DueMessage, has_lone_resend
-from app.store.engine import Connection, Engine, StoreUnavailable, transaction
-from app.store.lanes import add_test_lanes, look
+from app.store.engine import Engine, StoreUnavailable, transaction
+from app.store.lanes import look
 from app.store.queue import OpenWork, lock_leased
 
 
@@ -103,7 +103,7 @@ class Claims:
         fence: int | None = None
         try:
             async with transaction(self._engine) as connection:
-                lanes = await self._look(connection, room, among)
+                lanes = await find_lanes(self._engine, connection, self._turns, room, among)
                 due = await lanes.lock(connection)
                 if not due:
                     return []
@@ -120,16 +120,6 @@ class Claims:
         lanes.count()
         return [Claimed(due=item, begun=decided[item.state.id][-1], asked_at=asked_at) for item in granted]
 
-    async def _look(self, connection: Connection, room: Room, among: Among) -> LaneClaim:
-        """Begin with the lanes; those of test messages that have none yet are made first."""
-        lanes = await LaneClaim.begin(connection, self._turns, room, among)
-        if lanes.missing:
-            # In a transaction of its own, or another claim would wait for the end of this one.
-            async with transaction(self._engine) as beside:
-                await add_test_lanes(beside, lanes.missing)
-            lanes = await LaneClaim.begin(connection, self._turns, room, among)
-        return lanes
-
     def _claim(self, item: DueMessage) -> tuple[Change, ...]:
         return claim(
             item.state,
@@ -143,7 +133,7 @@ class Claims:
 
     async def _find(self, room: Room, among: Among) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            lanes = await self._look(connection, room, among)
+            lanes = await find_lanes(self._engine, connection, self._turns, room, among)
             return await lanes.ids(connection)
 
     async def _give_back(self) -> None:

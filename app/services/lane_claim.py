@@ -14,8 +14,8 @@ from app.domain.change import Work
 from app.domain.grants import Grants, ProviderLimits
 from app.store.among import Among
 from app.store.due import DueMessage, due_ids, lock_due
-from app.store.engine import Connection
-from app.store.lanes import WaitingLane, charge_lanes, look
+from app.store.engine import Connection, Engine, transaction
+from app.store.lanes import WaitingLane, add_test_lanes, charge_lanes, look
 from app.store.provider_limits import begin_trials, charge_providers, lock_limits
 
 
@@ -114,6 +114,17 @@ class LaneClaim:
         self._taken[item.lane, item.rank] += item.segments
         self._called.add(item.provider)
         return True
+
+
+async def find_lanes(engine: Engine, connection: Connection, turns: Turns, room: Room, among: Among) -> LaneClaim:
+    """Begin a claim; the lanes of test messages that have none yet are made first."""
+    lanes = await LaneClaim.begin(connection, turns, room, among)
+    if lanes.missing:
+        # In a transaction of its own, or another claim would wait for the end of this one.
+        async with transaction(engine) as beside:
+            await add_test_lanes(beside, lanes.missing)
+        lanes = await LaneClaim.begin(connection, turns, room, among)
+    return lanes
 
 
 def _candidate(lane: WaitingLane) -> Candidate:

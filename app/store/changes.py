@@ -42,7 +42,7 @@ applied AS (
         possible_duplicate = c.possible_duplicate,
         error_code = c.error_code,
         sender = coalesce(c.to_sender, m.sender),
-        provider = coalesce(c.to_provider, m.provider),
+        provider = coalesce(c.to_provider, CASE WHEN c.phase = 'started' THEN c.provider END, m.provider),
         updated_at = now(),
         sent_at = CASE WHEN c.reached_provider THEN coalesce(m.sent_at, now()) ELSE m.sent_at END,
         price = coalesce(c.price, m.price),

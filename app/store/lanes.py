@@ -42,7 +42,7 @@ WITH_OTHERS: Final = """
     LEFT JOIN circuits AS c ON c.provider = l.provider
 """
 
-_IS_LIMITED: Final = f"""
+_IS_LIMITED: Final = """
     p.rate IS NOT NULL OR p.in_flight_cap IS NOT NULL OR c.state <> 'closed' OR c.slow_since > now() - interval '10 s'
 """
 

@@ -67,7 +67,7 @@ _BEGIN_TRIALS: Final = text(
 
 
 async def lock_limits(connection: Connection, names: Collection[str]) -> dict[str, ProviderLimits]:
-    """Lock what bounds these provider accounts, after a wait for other claims; who has nothing such is left out."""
+    """Lock what bounds these provider accounts, after a wait for other claims; others are left out."""
     wanted = {"names": sorted(names)}
     await connection.execute(_COUNT, wanted)
     accounts = {row.name: row for row in await connection.execute(_LOCK, wanted)}
@@ -93,7 +93,7 @@ async def charge_providers(connection: Connection, meters: Mapping[str, Meter]) 
 
 
 async def begin_trials(connection: Connection, names: Sequence[str], *, lasts: timedelta) -> None:
-    """Note that a message is on its way to these providers, whose circuits the caller has locked; a closed one stays."""
+    """Note that a message is on its way to these providers, whose circuits are locked; a closed one stays so."""
     await connection.execute(_BEGIN_TRIALS, {"names": list(names), "lasts": lasts})
 
 

@@ -20,7 +20,7 @@ from tests.conftest import FULL
 from tests.support.batches import Planned, live, ordinary
 from tests.support.fake_provider.server import FakeProvider
 from tests.support.fake_run import settled_with
-from tests.support.gateway import Tenant
+from tests.support.gateway import FAST, Tenant
 from tests.support.invariants import Message, violations
 from tests.support.load import Load
 from tests.support.observation import count
@@ -86,7 +86,7 @@ async def restart_what_ends(engine: Engine, fleet: Fleet) -> int:
 async def test_poison_is_set_aside_after_three_workers_and_everything_else_is_sent(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path, evidence: Evidence
 ) -> None:
-    await Administration(engine, {"poison"}).add_sender(account=shop.name, address=SENDER, provider="poison", rate=None)
+    await Administration(engine, {"poison"}).add_sender(account=shop.name, address=SENDER, provider="poison", rate=FAST)
     plan = batch()
     with FakeProvider(latency_seconds=(0.02, 0.1)) as provider:
         account = provider.account_settings("poison", evidence, adapter="poison")

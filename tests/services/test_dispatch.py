@@ -248,15 +248,12 @@ class LostCommit:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("app.services.claiming.transaction", self)
         self.lost = 1
-        self._depth = 0
 
     @asynccontextmanager
     async def __call__(self, engine: Engine) -> AsyncIterator[Connection]:
-        self._depth += 1
         async with transaction(engine) as connection:
             yield connection
-        self._depth -= 1
-        if self.lost and not self._depth:
+        if self.lost:
             self.lost -= 1
             raise StoreUnavailable("the commit's answer was lost")
 

@@ -11,6 +11,7 @@ from app.providers.sandbox import Evidence
 from app.services.administration import Administration
 from app.store.engine import Engine
 from tests.support.fake_provider.server import FakeProvider
+from tests.support.gateway import FAST
 
 NAMES: Final = {
     Evidence.IDEMPOTENCY_KEY: "key",
@@ -63,4 +64,4 @@ async def add_senders(engine: Engine, tenant: str, accounts: Sequence[Upstream])
     """Give an account of ours the sender of each of them."""
     admin = Administration(engine, {account.name for account in accounts})
     for account in accounts:
-        await admin.add_sender(account=tenant, address=account.sender, provider=account.name, rate=None)
+        await admin.add_sender(account=tenant, address=account.sender, provider=account.name, rate=FAST)
