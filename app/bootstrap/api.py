@@ -21,6 +21,7 @@ from app.services.routes import Routes
 from app.services.soundness import Soundness
 from app.services.webhooks import WebhookIntake
 from app.settings import Settings
+from app.store.engine import Engine
 
 API_CHECKING_CONNECTIONS: Final = 6
 """For keys, senders, pools, cancels, the keys of refused requests, and the count of the queue."""
@@ -61,12 +62,7 @@ def build_api(settings: Settings) -> ApiContext:
         pools=Pools(checking),
         pausing=Pausing(checking, adapters.keys()),
         routes=Routes(checking),
-        messages=Messages(
-            checking,
-            writing,
-            validity_seconds=settings.messages.validity_seconds,
-            caps=QueueCaps(checking, cap=settings.messages.queued_per_account),
-        ),
+        messages=_messages(settings, checking, writing),
         webhooks=WebhookIntake(
             writing,
             adapters,
@@ -76,6 +72,15 @@ def build_api(settings: Settings) -> ApiContext:
         listings={name: adapter.capabilities.listing for name, adapter in adapters.items()},
         public_url=settings.public_url,
         body_seconds=settings.api.body_seconds,
+    )
+
+
+def _messages(settings: Settings, checking: Engine, writing: Engine) -> Messages:
+    return Messages(
+        checking,
+        writing,
+        validity_seconds=settings.messages.validity_seconds,
+        caps=QueueCaps(checking, cap=settings.messages.queued_per_account),
     )
 
 

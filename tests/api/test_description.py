@@ -185,10 +185,13 @@ async def test_an_idempotency_key_is_described_as_it_is_read(
     assert (SCHEMAS.faults(key, schema) == [], answer.status_code) == ((True, 202) if taken else (False, 400))
 
 
+GUARDED = ("messages", "audits", "pools", "routes", "senders", "accounts", "providers")
+
+
 def test_a_key_is_asked_for_wherever_something_of_an_account_is() -> None:
     assert DOCUMENT["components"]["securitySchemes"].keys() == {"basic", "bearer"}
     for name, operation in operations(DOCUMENT):
-        is_guarded = any(f"/v1/{kind}" in name for kind in ("messages", "audits", "pools", "routes"))
+        is_guarded = any(f"/v1/{kind}" in name for kind in GUARDED)
         assert operation["security"] == ([{"basic": []}, {"bearer": []}] if is_guarded else []), name
 
 
