@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.api.moments import Moment
 from app.api.texts import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
+from app.domain.priority import Priority
 from app.domain.status import Direction, MessageStatus
 from app.store.audits import DayRange
 from app.store.messages import MessageFilter
@@ -56,6 +57,7 @@ class ListQuery(BaseModel):
     provider: Line | None = Field(
         default=None, max_length=64, description="The provider account.", examples=["sandbox"]
     )
+    priority: Priority | None = Field(default=None, description="How urgent it is.")
     error_code: Line | None = Field(
         default=None, max_length=64, description="Why it was not delivered.", examples=["landline"]
     )
@@ -80,6 +82,7 @@ class ListQuery(BaseModel):
             direction=self.direction,
             client_reference=self.client_reference,
             provider=self.provider,
+            priority=None if self.priority is None else self.priority.rank,
             error_code=self.error_code,
             created_after=self.created_after,
             created_before=self.created_before,

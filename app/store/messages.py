@@ -102,6 +102,7 @@ class MessageFilter:
     direction: str | None = None
     client_reference: str | None = None
     provider: str | None = None
+    priority: int | None = None
     error_code: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -165,6 +166,7 @@ def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
         messages.c.direction: wanted.direction,
         messages.c.client_reference: wanted.client_reference,
         messages.c.provider: wanted.provider,
+        messages.c.priority: wanted.priority,
         messages.c.error_code: wanted.error_code,
     }
     conditions = [column == value for column, value in equal.items() if value is not None]

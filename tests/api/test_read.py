@@ -18,7 +18,7 @@ MESSAGE = {"from": "+15551234567", "to": "+15559876543", "body": "Hello"}
 
 LIVE: dict[str, Any] = {"from": "+12025550100", "to": "+12125550123", "body": "Your code is 123456."}
 RANDOM_ID = "0192f3a0-1234-7abc-8def-0123456789ab"
-OTHER: dict[str, Any] = {"to": "+15559876544", "from": "ACME", "client_reference": "order-7"}
+OTHER: dict[str, Any] = {"to": "+15559876544", "from": "ACME", "client_reference": "order-7", "priority": "bulk"}
 
 
 async def send(client: httpx.AsyncClient, key: dict[str, str], count: int = 1, **change: Any) -> list[str]:
@@ -69,11 +69,13 @@ async def test_each_filter_narrows_the_list(
         {"client_reference": "order-7"},
         {"status": "failed"},
         {"error_code": "landline"},
+        {"priority": "bulk"},
     ):
         assert await listed(client, test_key, **query) == [other]
     assert await listed(client, test_key, direction="outbound", provider="sandbox") == sorted(
         [plain, other], reverse=True
     )
+    assert await listed(client, test_key, priority="transactional") == [plain]
     assert await listed(client, test_key, direction="inbound") == []
     assert await listed(client, test_key, to="%") == []
 
@@ -106,6 +108,8 @@ async def test_a_time_range_is_from_inclusive_to_exclusive(client: httpx.AsyncCl
         {"limit": "x"},
         {"status": "lost"},
         {"direction": "up"},
+        {"priority": "urgent"},
+        {"priority": "1"},
         {"created_after": "yesterday"},
         {"created_after": "2026-11-22T12:00:00"},
         {"unknown": "1"},

@@ -36,6 +36,17 @@ async def test_row_27_the_inner_names_of_fields_do_not_stand_in_for_the_outer(ga
     await gate.refuses(post(inner, key=test_key), 422, "validation-failed")
 
 
+@pytest.mark.parametrize(
+    "value", ["OTP", "otp ", "", "urgent", "0", 0, -1, True, 1.5, ["otp"], {"rank": 0}, "otp\u0000"]
+)
+async def test_row_27_a_priority_is_one_of_three_words_or_refused(
+    gate: Gate, test_key: Headers, live_key: Headers, value: object
+) -> None:
+    for key in (test_key, live_key):
+        answer = await gate.refuses(post({**MESSAGE, "priority": value}, key=key), 422, "validation-failed")
+        assert [error["pointer"] for error in answer.document["errors"]] == ["/priority"]
+
+
 INVALID: Final = "recipient-invalid"
 SHAPELESS: Final = "validation-failed"
 NO_RECIPIENT: Final[list[tuple[object, str]]] = [
