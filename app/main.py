@@ -17,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app import telemetry
 from app.api import (
+    accounts,
     audits,
     description,
     errors,
@@ -26,9 +27,12 @@ from app.api import (
     pools,
     problem_pages,
     problems,
+    provider_accounts,
     raw_route,
     routes,
+    senders,
     sending,
+    sending_rates,
     webhooks,
 )
 from app.api.context import ApiContext
@@ -46,6 +50,10 @@ _ROUTERS: Final = (
     pools.router,
     routes.router,
     pausing.router,
+    senders.router,
+    sending_rates.router,
+    provider_accounts.router,
+    accounts.router,
     audits.router,
     errors.router,
     problem_pages.router,

@@ -30,14 +30,14 @@ router: Final = APIRouter(prefix="/v1/audits", tags=["audits"])
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _read_day(value: object) -> object:
+def read_day(value: object) -> object:
     """Take a day as it is written, and not the many other things that can be read as one."""
     if isinstance(value, str) and _DAY.fullmatch(value) is None:
         raise ValueError("must be a day, such as 2026-11-22")
     return value
 
 
-Day = Annotated[date | None, BeforeValidator(_read_day)]
+Day = Annotated[date | None, BeforeValidator(read_day)]
 
 
 class AuditQuery(BaseModel):

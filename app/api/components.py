@@ -12,6 +12,8 @@ from app.api.problems import MEDIA_TYPE, STATUSES, problem_document
 from app.api.remedies import REMEDIES
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import TITLES, ErrorCode
+from app.domain.limits import TEST_MESSAGES
+from app.domain.sender import SenderType
 
 SECURITY: Final[list[dict[str, list[str]]]] = [{"basic": []}, {"bearer": []}]
 SECURITY_SCHEMES: Final[dict[str, Any]] = {
@@ -74,6 +76,22 @@ PARAMETERS: Final[dict[str, Any]] = {
         "description": "The route's `id`.",
         "example": "01a204b4-02cd-7a1d-b6f4-6f0e8d7c1a25",
     },
+    "NumberType": {
+        "name": "number_type",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": [*SenderType, TEST_MESSAGES]},
+        "description": "A type of senders, or `test` for the messages of test keys.",
+        "example": "toll_free",
+    },
+    "CampaignClass": {
+        "name": "campaign_class",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Z]$"},
+        "description": "AT&T's class of a 10DLC campaign.",
+        "example": "T",
+    },
     "ProblemCode": {
         "name": "code",
         "in": "path",
@@ -123,7 +141,7 @@ HEADERS: Final[dict[str, Any]] = {
     "Location": {
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
-        "description": "Where the message can be read.",
+        "description": "Where it can be read.",
         "example": f"/v1/messages/{MESSAGE_ID}",
     },
     "Idempotent-Replayed": {

@@ -12,6 +12,7 @@ from app.api.server import Notice
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
 from app.services.messages import Messages
+from app.services.operators import Operators
 from app.services.pausing import Pausing
 from app.services.pools import Pools
 from app.services.redriving import Redriving
@@ -43,6 +44,7 @@ class ApiContext:
     pools: Pools
     pausing: Pausing
     routes: Routes
+    operators: Operators
     webhooks: WebhookIntake
     listings: Mapping[str, bool]
     """The configured provider accounts, and whether the messages of each can be listed."""

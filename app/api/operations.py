@@ -11,6 +11,7 @@ from typing import Any, Final
 from app.api import examples
 from app.api.errors import explain_delivery_error, explain_refusal
 from app.api.operation import ANY, LIMITS, WITH_BODY, WITH_KEY, Operation
+from app.api.operations_of_limits import OF_LIMITS
 from app.api.operations_of_pausing import OF_PAUSING
 from app.api.operations_of_pools import OF_POOLS
 from app.domain.delivery_errors import DeliveryError
@@ -104,6 +105,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     **OF_POOLS,
     **OF_PAUSING,
+    **OF_LIMITS,
     "list_errors": Operation(
         answers="Every error with its cause and its remedy.",
         refusals=ANY,
@@ -154,6 +156,8 @@ TAGS: Final[list[dict[str, str]]] = [
     },
     {"name": "routes", "description": "Where messages go that name no sender, by how their recipient begins."},
     {"name": "pausing", "description": "Stop sending for a while, and go on. Nothing that waits is lost."},
+    {"name": "senders", "description": "What messages are sent from, and how fast. Operators add and change them."},
+    {"name": "limits", "description": "What is usual for senders, provider accounts and accounts. For operators."},
     {"name": "audits", "description": "Providers' own records of each day beside ours. For operators."},
     {"name": "errors", "description": "What each error means and what to do about it. No key is needed."},
     {"name": "webhooks", "description": "Called by SMS providers, who sign what they send; not by you."},

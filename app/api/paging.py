@@ -17,8 +17,10 @@ from app.api.texts import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
 from app.domain.priority import Priority
 from app.domain.status import Direction, MessageStatus
+from app.store.accounts import AccountFilter
 from app.store.audits import DayRange
 from app.store.messages import MessageFilter
+from app.store.senders import SenderFilter
 
 MAX_LIMIT: Final = 200
 _ID_BYTES: Final = 16
@@ -89,7 +91,7 @@ class ListQuery(BaseModel):
         )
 
 
-Filters: TypeAlias = MessageFilter | DayRange
+Filters: TypeAlias = MessageFilter | DayRange | SenderFilter | AccountFilter
 """What a list is narrowed to, and a cursor belongs to."""
 
 

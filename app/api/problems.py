@@ -36,6 +36,7 @@ STATUSES: Final[dict[ErrorCode, int]] = {
     ErrorCode.NOT_REDRIVABLE: 409,
     ErrorCode.POOL_EXISTS: 409,
     ErrorCode.POOL_IN_USE: 409,
+    ErrorCode.SENDER_EXISTS: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.VALIDATION_FAILED: 422,

@@ -4,7 +4,12 @@ from app.bootstrap.adapters import Adapters, build_adapters
 from app.bootstrap.api import build_api
 from app.bootstrap.collector import spare_the_collector
 from app.bootstrap.engines import build_engine
-from app.bootstrap.operators import build_administration, build_named_ways, build_sandbox
+from app.bootstrap.operators import (
+    build_administration,
+    build_named_ways,
+    build_operators,
+    build_sandbox,
+)
 from app.bootstrap.worker import QUESTIONS, WorkerContext, build_worker
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "build_api",
     "build_engine",
     "build_named_ways",
+    "build_operators",
     "build_sandbox",
     "build_worker",
     "spare_the_collector",

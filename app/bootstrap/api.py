@@ -9,6 +9,7 @@ from app.api.context import ApiContext
 from app.api.limits import Limits
 from app.bootstrap.adapters import build_adapters
 from app.bootstrap.engines import build_engine
+from app.bootstrap.operators import build_operators
 from app.bootstrap.secrets import secret_of
 from app.services.authentication import Authenticator
 from app.services.cancellation import Cancellation
@@ -62,6 +63,7 @@ def build_api(settings: Settings) -> ApiContext:
         pools=Pools(checking),
         pausing=Pausing(checking, adapters.keys()),
         routes=Routes(checking),
+        operators=build_operators(settings, engine),
         messages=_messages(settings, checking, writing),
         webhooks=WebhookIntake(
             writing,

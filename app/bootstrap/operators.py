@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from app.bootstrap.secrets import sandbox_secret
 from app.sandbox.config import SandboxConfig
+from app.services.accounts import Accounts
 from app.services.administration import Administration
 from app.services.messages import SANDBOX
 from app.services.named_ways import NamedWays
+from app.services.operators import Operators
+from app.services.provider_accounts import ProviderAccounts
+from app.services.sender_administration import SenderAdministration
+from app.services.sending_rates import SendingRates
 from app.settings import Settings
 from app.store.engine import Engine
 
 
-def build_administration(settings: Settings, engine: Engine) -> Administration:
+def build_operators(settings: Settings, engine: Engine) -> Operators:
     """Put together what operators work with."""
+    adapters = {SANDBOX: SANDBOX, **{name: account.adapter for name, account in settings.providers.items()}}
+    return Operators(
+        administration=build_administration(settings, engine),
+        accounts=Accounts(engine),
+        senders=SenderAdministration(engine, adapters),
+        rates=SendingRates(engine),
+        providers=ProviderAccounts(engine, adapters),
+    )
+
+
+def build_administration(settings: Settings, engine: Engine) -> Administration:
+    """Put together what makes accounts and keys."""
     return Administration(engine, {*settings.providers, SANDBOX})
 
 

@@ -1,26 +1,19 @@
-"""`gateway accounts`, `keys`, `senders` and `messages`."""
+"""`gateway accounts`, `keys` and `messages`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from app.bootstrap import build_administration, build_engine
+from app.cli.operators import NONE_HELP, do, read_limits
 from app.cli.tables import print_table
 from app.domain.credentials import KeyMode, Scope
-from app.domain.errors import Refusal
-from app.services.administration import SENDING_SCOPES, Administration, AdministrationError, NewKey
-from app.settings import load_settings
+from app.services.administration import SENDING_SCOPES, NewKey
+from app.services.editing import OPERATOR
 
-_T = TypeVar("_T")
-
-AccountName = Annotated[str, typer.Option("--account", help="Name of the account.")]
 MaybeAccount = Annotated[str | None, typer.Option("--account", help="Name of the account; all without it.")]
 
 
@@ -29,29 +22,44 @@ def register(cli: typer.Typer) -> None:
     accounts = typer.Typer(help="Accounts: the services and teams that send.", no_args_is_help=True)
     accounts.command(name="create")(create_account)
     accounts.command(name="list")(list_accounts)
+    accounts.command(name="set")(set_account)
     keys = typer.Typer(help="API keys; several per account, so that they can be rotated.", no_args_is_help=True)
     keys.command(name="create")(create_key)
     keys.command(name="list")(list_keys)
     keys.command(name="revoke")(revoke_key)
-    senders = typer.Typer(help="Senders: the numbers and names that accounts send from.", no_args_is_help=True)
-    senders.command(name="add")(add_sender)
-    senders.command(name="list")(list_senders)
     messages = typer.Typer(help="Messages that an operator has to look after.", no_args_is_help=True)
     messages.command(name="redrive")(redrive)
-    for name, group in (("accounts", accounts), ("keys", keys), ("senders", senders), ("messages", messages)):
+    for name, group in (("accounts", accounts), ("keys", keys), ("messages", messages)):
         cli.add_typer(group, name=name)
 
 
 def create_account(name: Annotated[str, typer.Argument(help="Its name, such as billing.")]) -> None:
     """Create an account."""
-    account = _do(lambda admin: admin.create_account(name))
+    account = do(lambda operators: operators.administration.create_account(name))
     print(f"account {account.name} {account.id}")
 
 
 def list_accounts() -> None:
     """List all accounts."""
-    rows = _do(lambda admin: admin.list_accounts())
-    print_table(("name", "id", "created"), [(a.name, str(a.id), _moment(a.created_at)) for a in rows])
+    rows = do(lambda operators: operators.administration.list_accounts())
+    print_table(
+        ("name", "id", "created", "weight", "may wait"),
+        [(a.name, str(a.id), _moment(a.created_at), f"{a.weight:g}", str(a.queued_cap or "")) for a in rows],
+    )
+
+
+def set_account(
+    name: Annotated[str, typer.Argument(help="The account.")],
+    weight: Annotated[str | None, typer.Option(help=f"Its share beside other accounts. {NONE_HELP}")] = None,
+    queued_cap: Annotated[str | None, typer.Option(help=f"How many messages may wait. {NONE_HELP}")] = None,
+) -> None:
+    """Change the share and the queue of an account, from now on."""
+    changes = read_limits({"weight": weight, "queued_cap": queued_cap})
+    if "weight" in changes and changes["weight"] is None:
+        changes["weight"] = 1.0
+    account = do(lambda operators: operators.accounts.change(OPERATOR, name, changes))
+    waiting = "as the settings say" if account.queued_cap is None else str(account.queued_cap)
+    print(f"account {account.name}: weight {account.weight:g}, messages that may wait: {waiting}")
 
 
 def create_key(
@@ -67,15 +75,17 @@ def create_key(
     scopes = scope or list(SENDING_SCOPES if account else (Scope.OPS_READ,))
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
     kind = mode or (KeyMode.TEST if account else KeyMode.LIVE)
-    made = _do(
-        lambda admin: admin.create_key(account=account, mode=kind, scopes=scopes, name=name, expires_at=expires_at)
+    made = do(
+        lambda operators: operators.administration.create_key(
+            account=account, mode=kind, scopes=scopes, name=name, expires_at=expires_at
+        )
     )
     _show(made)
 
 
 def list_keys(account: MaybeAccount = None) -> None:
     """List keys, without their secrets."""
-    rows = _do(lambda admin: admin.list_keys(account))
+    rows = do(lambda operators: operators.administration.list_keys(account))
     print_table(
         ("key", "scopes", "note", "created", "expires", "revoked", "last used"),
         [
@@ -95,52 +105,14 @@ def list_keys(account: MaybeAccount = None) -> None:
 
 def revoke_key(key: Annotated[str, typer.Argument(help="Its id, such as mgw_live_….")]) -> None:
     """Revoke a key; it stops working within five seconds, on every process."""
-    _do(lambda admin: admin.revoke_key(key))
+    do(lambda operators: operators.administration.revoke_key(key))
     print("revoked")
-
-
-def add_sender(
-    address: Annotated[str, typer.Argument(help="A number in E.164, a short code, or a name.")],
-    account: AccountName,
-    provider: Annotated[str, typer.Option(help="The provider account that its messages go through.")],
-    rate: Annotated[str | None, typer.Option(help="Segments per second; by default its type's usual rate.")] = None,
-) -> None:
-    """Add a sender to an account."""
-    sender = _do(lambda admin: admin.add_sender(account=account, address=address, provider=provider, rate=_rate(rate)))
-    limit = f"{sender.rate} segments/s" if sender.rate else "its type's rate"
-    print(f"sender {sender.address} ({sender.number_type}) through {sender.provider}, {limit}")
-
-
-def list_senders(account: MaybeAccount = None) -> None:
-    """List senders."""
-    rows = _do(lambda admin: admin.list_senders(account))
-    print_table(
-        ("address", "type", "provider", "segments/s", "account id"),
-        [(s.address, s.number_type, s.provider, str(s.rate or ""), str(s.account_id)) for s in rows],
-    )
 
 
 def redrive(message_id: Annotated[UUID, typer.Argument(help="Of a message that was set aside as poison.")]) -> None:
     """Send a message on its way again that was set aside because workers died over it."""
-    try:
-        _do(lambda admin: admin.redrive(message_id))
-    except Refusal as refusal:
-        raise AdministrationError(refusal.detail) from refusal
+    do(lambda operators: operators.administration.redrive(message_id))
     print("queued")
-
-
-def _do(use: Callable[[Administration], Awaitable[_T]]) -> _T:
-    """Run one use case on an engine of its own."""
-
-    async def run() -> _T:
-        settings = load_settings()
-        engine = build_engine(settings, "cli")
-        try:
-            return await use(build_administration(settings, engine))
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 def _show(made: NewKey) -> None:
@@ -149,18 +121,6 @@ def _show(made: NewKey) -> None:
     print(f"  key     {credentials.user}")
     print(f"  secret  {credentials.secret}")
     print(f"  bearer  {credentials.bearer}")
-
-
-def _rate(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        rate = Decimal(text)
-    except InvalidOperation as error:
-        raise AdministrationError("--rate must be a number, in segments per second.") from error
-    if not rate.is_finite() or rate <= 0:
-        raise AdministrationError("--rate must be above zero.")
-    return rate
 
 
 def _moment(moment: datetime | None) -> str:

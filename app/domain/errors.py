@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     NOT_REDRIVABLE = "not-redrivable"
     POOL_EXISTS = "pool-exists"
     POOL_IN_USE = "pool-in-use"
+    SENDER_EXISTS = "sender-exists"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     VALIDATION_FAILED = "validation-failed"
@@ -63,6 +64,7 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.NOT_REDRIVABLE: "The message was not set aside, or is stale",
     ErrorCode.POOL_EXISTS: "The account has a pool of this name already",
     ErrorCode.POOL_IN_USE: "A route names this pool",
+    ErrorCode.SENDER_EXISTS: "The sender is taken already",
     ErrorCode.PAYLOAD_TOO_LARGE: "The body is too large",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
     ErrorCode.VALIDATION_FAILED: "Some fields are not acceptable",

@@ -10,9 +10,10 @@ from typing import Final
 from uuid import UUID
 
 from app.domain.credentials import Credentials, KeyMode, Scope, hash_secret
-from app.domain.sender import SenderRefused, check_sender
+from app.services.editing import OPERATOR
 from app.services.identity import new_id, new_key
 from app.services.redriving import redrive_message
+from app.services.sender_administration import SenderAdministration
 from app.store.accounts import (
     Account,
     ApiKey,
@@ -25,7 +26,7 @@ from app.store.accounts import (
     revoke_key,
 )
 from app.store.engine import Connection, Engine, transaction
-from app.store.senders import Sender, add_sender, list_senders
+from app.store.senders import LimitedSender, Sender, list_senders
 
 _NAME_LENGTH: Final = 64
 SENDING_SCOPES: Final = (Scope.MESSAGES_WRITE, Scope.MESSAGES_READ)
@@ -49,7 +50,7 @@ class Administration:
     def __init__(self, engine: Engine, providers: Collection[str]) -> None:
         """Take the engine and the names of the configured provider accounts."""
         self._engine = engine
-        self._providers = providers
+        self._senders = SenderAdministration(engine, providers)
 
     async def redrive(self, message_id: UUID) -> None:
         """Send a message that was set aside on its way again; raises `Refusal`."""
@@ -110,34 +111,10 @@ class Administration:
                 raise AdministrationError("There is no such key. `gateway keys list` shows them.")
 
     async def add_sender(self, *, account: str, address: str, provider: str, rate: Decimal | None) -> Sender:
-        """Add a sender to an account, with its type's usual rate unless one is given."""
-        checked = check_sender(address)
-        if isinstance(checked, SenderRefused):
-            raise AdministrationError(
-                f"{address!r} cannot be a sender: use E.164, a short code, or a name with letters."
-            )
-        if provider not in self._providers:
-            raise AdministrationError(
-                f"No provider account {provider!r}. Configured: {', '.join(sorted(self._providers))}."
-            )
-        try:
-            async with transaction(self._engine) as connection:
-                owner = await _account(connection, account)
-                return await add_sender(
-                    connection,
-                    sender_id=new_id(owner.id),
-                    account_id=owner.id,
-                    address=checked.address,
-                    number_type=checked.number_type.value,
-                    provider=provider,
-                    rate=rate,
-                )
-        except NotUnique as error:
-            raise AdministrationError(
-                "This sender is taken already. `gateway senders list` shows whose it is."
-            ) from error
+        """Add a sender to an account, with its type's usual rate unless one is given; raises `Refusal`."""
+        return (await self._senders.add(OPERATOR, account, address, {"provider": provider, "rate": rate})).sender
 
-    async def list_senders(self, account: str | None = None) -> list[Sender]:
+    async def list_senders(self, account: str | None = None) -> list[LimitedSender]:
         """List the senders of one account, or all."""
         async with transaction(self._engine) as connection:
             owner = None if account is None else await _account(connection, account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -36,6 +36,13 @@ class Account:
 
     paused_at: datetime | None
     """Since when none of its messages is sent; None while they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountFilter:
+    """Which accounts are wanted; None does not matter."""
+
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +103,33 @@ async def account_exists(connection: Connection, account_id: UUID) -> bool:
     return (
         await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id))
     ).one_or_none() is not None
+
+
+async def get_account(connection: Connection, account_id: UUID) -> Account | None:
+    """Read an account by its id."""
+    row = (await connection.execute(select(accounts).where(accounts.c.id == account_id))).one_or_none()
+    return None if row is None else Account(**_values(row))
+
+
+async def page_of_accounts(
+    connection: Connection, wanted: AccountFilter, *, before: UUID | None, limit: int
+) -> list[Account]:
+    """Read the accounts that match and were created before the account `before`, the newest first."""
+    query = select(accounts).order_by(accounts.c.id.desc()).limit(limit)
+    if wanted.name is not None:
+        query = query.where(accounts.c.name == wanted.name)
+    if before is not None:
+        query = query.where(accounts.c.id < before)
+    return [Account(**_values(row)) for row in await connection.execute(query)]
+
+
+async def change_account(connection: Connection, account_id: UUID, changes: Mapping[str, Any]) -> Account | None:
+    """Change columns of an account, and give it as it stands then; None if there is none."""
+    if not changes:
+        return await get_account(connection, account_id)
+    statement = update(accounts).where(accounts.c.id == account_id).values(**changes).returning(*accounts.c)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else Account(**_values(row))
 
 
 async def add_key(

@@ -42,6 +42,8 @@ _MESSAGES: Final = (
     """,
 )
 
+# What carriers and providers publish, as of the day given; AT&T gives each class of 10DLC campaigns its segments a
+# minute. A number without a class may be unregistered, and carriers block what goes faster from one than people write.
 _RATES: Final = (
     """
     CREATE TABLE sending_rates (
@@ -56,13 +58,36 @@ _RATES: Final = (
     )
     """,
     """
-    INSERT INTO sending_rates (number_type, campaign_class, rate, burst, source, dated) VALUES
-        ('10dlc', '', 1, 1, 'a cautious default where no campaign class is set', '2026-11-25'),
-        ('toll_free', '', 3, 3, 'verified toll-free numbers: 3 segments a second by default', '2026-11-25'),
-        ('short_code', '', 100, 100, 'US short codes: 100 messages a second (AWS)', '2026-11-25'),
-        ('long_code', '', 1, 1, 'a cautious default for ordinary numbers', '2026-11-25'),
-        ('alphanumeric', '', 1, 1, 'a cautious default for names', '2026-11-25'),
-        ('test', '', 100000, 100000, 'test messages reach the sandbox only', '2026-11-25')
+    INSERT INTO sending_rates (number_type, rate, burst, source, dated) VALUES
+        ('10dlc', 1, 1, 'no class known: 60 a minute, as between persons and in the classes G and N', '2026-11-25'),
+        ('toll_free', 3, 3, 'verified toll-free numbers: 3 a second by default (AWS)', '2026-11-25'),
+        ('short_code', 100, 100, 'short codes of the US and Canada: 100 a second (AWS)', '2026-11-25'),
+        ('long_code', 1, 1, 'no source: a cautious default for ordinary numbers elsewhere', '2026-11-25'),
+        ('alphanumeric', 1, 1, 'no source: a cautious default for names', '2026-11-25'),
+        ('test', 100000, 100000, 'test messages reach the sandbox only', '2026-11-25')
+    """,
+    """
+    INSERT INTO sending_rates (number_type, campaign_class, rate, burst, source, dated)
+    SELECT '10dlc', class, trim_scale(a_minute / 60.0), greatest(1, ceil(a_minute / 60.0)),
+        'AT&T, ' || who || ': ' || a_minute || ' a minute (' || source || ')', dated::date
+    FROM (VALUES
+        ('A', 4500, 'dedicated, vetted 75 to 100', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('B', 4500, 'mixed or marketing, vetted 75 to 100', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('C', 2400, 'dedicated, vetted 50 to 74', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('D', 2400, 'mixed or marketing, vetted 50 to 74', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('E', 240, 'dedicated, vetted 1 to 49 or not at all', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('F', 240, 'mixed or marketing, vetted 1 to 49 or not at all', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('G', 60, 'proxy, for each number', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('K', 4500, 'political', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('N', 60, 'agents and franchises, for each number', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('P', 2400, 'charity', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('S', 9000, 'social', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('T', 75, 'low volume, mixed', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('W', 15, 'sole proprietor', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('X', 4500, 'emergency and public safety', 'Telnyx, Bandwidth', '2026-04-10'),
+        ('Y', 720, 'schools, for each number', 'redoxygen, undated, not verified', '2026-11-25'),
+        ('Z', 6, 'free trial of a platform, for each number', 'redoxygen, undated, not verified', '2026-11-25')
+    ) AS classes (class, a_minute, who, source, dated)
     """,
 )
 

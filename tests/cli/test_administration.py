@@ -35,7 +35,7 @@ def test_an_account_gets_keys_and_senders(gateway: Gateway) -> None:
     assert "messages:read messages:write" in shown
 
     added = gateway("senders", "add", "+12025550100", "--account", "shop", "--provider", "sandbox")
-    assert added.output == "sender +12025550100 (10dlc) through sandbox, 1 segments/s\n"
+    assert added.output == "sender +12025550100 (10dlc) through sandbox, 1 segments/s, 1 at once\n"
     assert "+12025550100" in gateway("senders", "list").output
 
     assert gateway("keys", "revoke", user[0]).output == "revoked\n"
@@ -61,9 +61,15 @@ def test_an_ops_key_belongs_to_no_account(gateway: Gateway) -> None:
         (("keys", "create", "--account", "shop", "--scope", "ops:read"), "create that key without an account"),
         (("keys", "revoke", "mgw_live_000000000000"), "There is no such key."),
         (("senders", "add", "?", "--account", "shop", "--provider", "sandbox"), "cannot be a sender"),
-        (("senders", "add", "ACME", "--account", "shop", "--provider", "x"), "No provider account 'x'"),
-        (("senders", "add", "ACME", "--account", "shop", "--provider", "sandbox", "--rate", "0"), "above zero"),
-        (("senders", "add", "ACME", "--account", "shop", "--provider", "sandbox", "--rate", "NaN"), "above zero"),
+        (("senders", "add", "ACME", "--account", "shop", "--provider", "x"), "No provider account of that name"),
+        (
+            ("senders", "add", "ACME", "--account", "shop", "--provider", "sandbox", "--rate", "0"),
+            "--rate must be a number from 0.001 to 100000",
+        ),
+        (
+            ("senders", "add", "ACME", "--account", "shop", "--provider", "sandbox", "--rate", "NaN"),
+            "--rate must be a number from",
+        ),
         (("senders", "add", "12345", "--account", "shop", "--provider", "sandbox"), "taken already"),
     ],
 )
