@@ -100,8 +100,7 @@ class Worker:
 
     async def _work_until_stopped(self) -> None:
         own = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._resolve, self._keep_house)
-        context = self._context
-        loops = (*own, context.reconciler.work, context.auditor.work, context.moving.work, context.staleness.work)
+        loops = (*own, *self._context.loops)
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._keep(loop)) for loop in loops]
             await self._spread_out()

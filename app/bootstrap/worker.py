@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -52,6 +53,12 @@ class WorkerContext:
     maintenance: Maintenance
     soundness: Soundness
     staleness: Staleness
+
+    @property
+    def loops(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What goes on beside dispatch until the worker stops, each as a loop of its own that never ends by itself."""
+        services = (self.circuits, self.reconciler, self.auditor, self.moving, self.staleness)
+        return tuple(service.work for service in services)
 
 
 def build_worker(settings: Settings) -> WorkerContext:
