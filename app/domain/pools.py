@@ -23,9 +23,10 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from app.domain.phone import Recipient, check_recipient
 from app.domain.sender import SenderType
 
-_NORTH_AMERICA: Final = frozenset({"US", "CA"})
-_OF_NORTH_AMERICA: Final = frozenset({SenderType.TEN_DLC, SenderType.TOLL_FREE, SenderType.SHORT_CODE})
-_NUMBERS: Final = frozenset({SenderType.TEN_DLC, SenderType.LONG_CODE})
+_NORTH_AMERICA: Final = ("US", "CA")
+# No sets: the hash of an enum's member is written in Python, and takes longer than three comparisons.
+_OF_NORTH_AMERICA: Final = (SenderType.TEN_DLC, SenderType.TOLL_FREE, SenderType.SHORT_CODE)
+_NUMBERS: Final = (SenderType.TEN_DLC, SenderType.LONG_CODE)
 """The types whose own number says where they are at home."""
 
 _BITS: Final = 52
@@ -84,9 +85,8 @@ def may_send_to(member: Member, country: str | None) -> bool:
     return (country in _NORTH_AMERICA) is (member.number_type in _OF_NORTH_AMERICA)
 
 
-def candidates(members: Sequence[Member], recipient: str) -> Sequence[Member]:
-    """Give the members that may send to a recipient and are not drained, whatever their health and their place."""
-    country = place_of(recipient).country
+def candidates(members: Sequence[Member], country: str | None) -> Sequence[Member]:
+    """Give the members that may send to a country and are not drained, whatever their health and their place."""
     return [member for member in members if member.weight > 0 and may_send_to(member, country)]
 
 
@@ -100,16 +100,22 @@ def choose(
     times health: while members come, go or change, only the recipients of those that did are moved.
     A member without any health is chosen only where nobody else is left.
     """
-    able = candidates(members, recipient)
     place = place_of(recipient)
-    shares = {member.sender_id: member.weight * health.get(member.provider, 1.0) for member in able}
-    well = [member for member in able if shares[member.sender_id] > 0]
-    if not well:
-        well, shares = list(able), {member.sender_id: member.weight for member in able}
-    nearest = max((_nearness(member, place, match_area=match_area) for member in well), default=0)
-    near = [member for member in well if _nearness(member, place, match_area=match_area) == nearest]
-    turns = {member.sender_id: _turn(pool_id, member, recipient) / shares[member.sender_id] for member in near}
-    return min(near, key=lambda member: (turns[member.sender_id], member.sender_id), default=None)
+    able = candidates(members, place.country)
+    well = [member for member in able if health.get(member.provider, 1.0) > 0]
+    drawn_by = pool_id.bytes, recipient.encode()
+
+    def turn(member: Member) -> tuple[float, UUID]:
+        health_of = health.get(member.provider, 1.0) if well else 1.0
+        return _drawn(*drawn_by, member) / (member.weight * health_of), member.sender_id
+
+    return min(_nearest(well or able, place, match_area=match_area), key=turn, default=None)
+
+
+def _nearest(members: Sequence[Member], recipient: Place, *, match_area: bool) -> Sequence[Member]:
+    ranks = [_nearness(member, recipient, match_area=match_area) for member in members]
+    best = max(ranks, default=0)
+    return [member for member, rank in zip(members, ranks, strict=True) if rank == best]
 
 
 def _nearness(member: Member, recipient: Place, *, match_area: bool) -> int:
@@ -121,14 +127,14 @@ def _nearness(member: Member, recipient: Place, *, match_area: bool) -> int:
     return 2 if match_area and recipient.area is not None and member.place.area == recipient.area else 1
 
 
-def _turn(pool_id: UUID, member: Member, recipient: str) -> float:
+def _drawn(pool: bytes, recipient: bytes, member: Member) -> float:
     """Draw when a member of weight 1 would come, the same for ever: who comes first has it.
 
     Weighted rendezvous hashing (Schindelhauer and Schomaker, 2005) as a race of exponential times: a member whose rate
     is twice as high comes first twice as often, and a change of one moves nothing between the others.
     """
-    drawn = hashlib.blake2b(pool_id.bytes + member.sender_id.bytes + recipient.encode(), digest_size=8).digest()
-    return -math.log(((int.from_bytes(drawn) >> (64 - _BITS)) + 0.5) / 2**_BITS)
+    digest = hashlib.blake2b(pool + member.sender_id.bytes + recipient, digest_size=8).digest()
+    return -math.log(((int.from_bytes(digest) >> (64 - _BITS)) + 0.5) / 2**_BITS)
 
 
 def _country_of_code(e164: str) -> str | None:
