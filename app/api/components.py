@@ -57,7 +57,7 @@ PARAMETERS: Final[dict[str, Any]] = {
         "in": "path",
         "required": True,
         "schema": {"type": "string", "format": "uuid"},
-        "description": "The sender's id; `gateway senders list` shows it.",
+        "description": "The sender's `id`.",
         "example": "01a204b3-5d11-7a1d-8c52-9a6f0c2b7e14",
     },
     "AccountId": {

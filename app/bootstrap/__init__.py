@@ -6,7 +6,6 @@ from app.bootstrap.collector import spare_the_collector
 from app.bootstrap.engines import build_engine
 from app.bootstrap.operators import (
     build_administration,
-    build_named_ways,
     build_operators,
     build_sandbox,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "build_administration",
     "build_api",
     "build_engine",
-    "build_named_ways",
     "build_operators",
     "build_sandbox",
     "build_worker",

@@ -25,17 +25,13 @@ def build_operators(settings: Settings, engine: Engine) -> Operators:
         senders=SenderAdministration(engine, adapters),
         rates=SendingRates(engine),
         providers=ProviderAccounts(engine, adapters),
+        ways=NamedWays(engine),
     )
 
 
 def build_administration(settings: Settings, engine: Engine) -> Administration:
     """Put together what makes accounts and keys."""
     return Administration(engine, {*settings.providers, SANDBOX})
-
-
-def build_named_ways(engine: Engine) -> NamedWays:
-    """Put together what operators work with pools and routes by."""
-    return NamedWays(engine)
 
 
 def build_sandbox(settings: Settings) -> SandboxConfig:

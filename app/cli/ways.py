@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from app.bootstrap import build_engine, build_named_ways
+from app.cli.operators import do
 from app.cli.tables import print_table
 from app.domain.routes import MOST_WEIGHT
-from app.services.named_ways import NamedWays
-from app.settings import load_settings
 from app.store.pools import StoredPool
-
-_T = TypeVar("_T")
 
 AccountName = Annotated[str, typer.Option("--account", help="Name of the account.")]
 MaybeAccount = Annotated[str | None, typer.Option("--account", help="Name of the account; all without it.")]
@@ -49,13 +43,13 @@ def create_pool(
     ] = False,
 ) -> None:
     """Make a pool; `pools add` adds senders to it."""
-    pool = _do(lambda ways: ways.create_pool(account, name, match_area=match_area))
+    pool = do(lambda operators: operators.ways.create_pool(account, name, match_area=match_area))
     print(f"pool {pool.name} {pool.id}")
 
 
 def list_pools(account: MaybeAccount = None) -> None:
     """List pools with their senders."""
-    rows = _do(lambda ways: ways.list_pools(account))
+    rows = do(lambda operators: operators.ways.list_pools(account))
     columns = ("pool", "account", "match area", "sender", "type", "provider", "weight")
     print_table(columns, [row for owner, pool in rows for row in _rows(owner, pool)])
 
@@ -69,19 +63,19 @@ def add_member(
     ] = 1,
 ) -> None:
     """Add a sender to a pool, or change its weight."""
-    _do(lambda ways: ways.put_member(account, pool, sender, weight=weight))
+    do(lambda operators: operators.ways.put_member(account, pool, sender, weight=weight))
     print(f"pool {pool}: {sender} with weight {weight:g}")
 
 
 def remove_member(pool: PoolName, sender: Address, account: AccountName) -> None:
     """Take a sender out of a pool; what waits for it still goes out from it."""
-    _do(lambda ways: ways.remove_member(account, pool, sender))
+    do(lambda operators: operators.ways.remove_member(account, pool, sender))
     print("removed")
 
 
 def delete_pool(pool: PoolName, account: AccountName) -> None:
     """Delete a pool that no route leads to; its senders stay."""
-    _do(lambda ways: ways.delete_pool(account, pool))
+    do(lambda operators: operators.ways.delete_pool(account, pool))
     print("deleted")
 
 
@@ -91,19 +85,19 @@ def set_route(
     account: AccountName,
 ) -> None:
     """Lead messages that name no sender, by how their recipient begins; one route for each prefix."""
-    route = _do(lambda ways: ways.set_route(account, prefix, target))
+    route = do(lambda operators: operators.ways.set_route(account, prefix, target))
     print(f"route {route.prefix} to {route.target}")
 
 
 def list_routes(account: MaybeAccount = None) -> None:
     """List routes; the longest prefix that fits counts."""
-    rows = _do(lambda ways: ways.list_routes(account))
+    rows = do(lambda operators: operators.ways.list_routes(account))
     print_table(("prefix", "account", "target"), [(route.prefix, owner, route.target) for owner, route in rows])
 
 
 def remove_route(prefix: Prefix, account: AccountName) -> None:
     """Remove the route of a prefix."""
-    _do(lambda ways: ways.remove_route(account, prefix))
+    do(lambda operators: operators.ways.remove_route(account, prefix))
     print("removed")
 
 
@@ -113,16 +107,3 @@ def _rows(owner: str, pool: StoredPool) -> list[tuple[str, ...]]:
     return [
         (*head, member.address, member.number_type, member.provider, f"{member.weight:g}") for member in pool.members
     ] or [(*head, "", "", "", "")]
-
-
-def _do(use: Callable[[NamedWays], Awaitable[_T]]) -> _T:
-    """Run one use case on an engine of its own."""
-
-    async def run() -> _T:
-        engine = build_engine(load_settings(), "cli")
-        try:
-            return await use(build_named_ways(engine))
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.services.accounts import Accounts
 from app.services.administration import Administration
+from app.services.named_ways import NamedWays
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sender_administration import SenderAdministration
 from app.services.sending_rates import SendingRates
@@ -22,3 +23,4 @@ class Operators:
     senders: SenderAdministration
     rates: SendingRates
     providers: ProviderAccounts
+    ways: NamedWays
