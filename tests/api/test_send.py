@@ -48,35 +48,6 @@ async def test_what_was_accepted_can_be_read_with_its_history(
     assert [(e["sequence"], e["source"], e["status"], e["applied"]) for e in events] == [(1, "api", "queued", True)]
 
 
-@pytest.mark.parametrize("priority", ["otp", "transactional", "bulk"])
-async def test_a_message_has_the_priority_that_was_asked_for(
-    client: httpx.AsyncClient, test_key: dict[str, str], engine: Engine, priority: str
-) -> None:
-    accepted = await client.post("/v1/messages", headers=test_key, json={**MESSAGE, "priority": priority})
-    assert (accepted.status_code, accepted.json()["priority"]) == (202, priority)
-    async with engine.connect() as connection:
-        ranks = (await connection.execute(text("SELECT priority FROM dispatch_queue"))).scalars().all()
-    assert ranks == [["otp", "transactional", "bulk"].index(priority)]
-
-
-async def test_a_message_without_a_priority_has_the_usual_one(
-    client: httpx.AsyncClient, test_key: dict[str, str]
-) -> None:
-    for nothing in ({}, {"priority": None}):
-        accepted = await client.post("/v1/messages", headers=test_key, json={**MESSAGE, **nothing})
-        assert (accepted.status_code, accepted.json()["priority"]) == (202, "transactional")
-
-
-async def test_a_live_message_without_a_priority_has_its_senders_own(
-    client: httpx.AsyncClient, live_key: dict[str, str], engine: Engine
-) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(text("UPDATE senders SET priority = 2"))
-    for asked, given in (({}, "bulk"), ({"priority": "otp"}, "otp")):
-        accepted = await client.post("/v1/messages", headers=live_key, json={**LIVE, **asked})
-        assert (accepted.status_code, accepted.json()["priority"]) == (202, given)
-
-
 async def test_the_unprefixed_path_answers_the_same(client: httpx.AsyncClient, test_key: dict[str, str]) -> None:
     accepted = await client.post("/messages", headers=test_key, json=MESSAGE)
     assert accepted.status_code == 202
