@@ -7,12 +7,16 @@ from typing import Final
 
 from app.domain.change import LEAVE_QUEUE, Change, EventReason, EventSource, QueueStep, StatusEvent
 from app.domain.delivery_errors import DeliveryError
-from app.domain.message import AttemptState, MessageState
+from app.domain.message import AttemptPhase, AttemptState, MessageState
 from app.domain.provider import ProviderFailure
 from app.domain.status import MessageStatus, outranks, require_command
 
 _OF_ANY_ATTEMPT: Final = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED})
 """What counts of an attempt that another has replaced: its failure says nothing of the other one."""
+
+_FOLLOWED: Final = frozenset({AttemptPhase.NOT_SENT, AttemptPhase.REJECTED, AttemptPhase.ACCEPTED})
+"""How the newest attempt of a message ended that waits for another one, or what such an attempt was reported as. Not
+where it was abandoned: then whatever is reported of it ends the doubt."""
 
 
 def objection(message: MessageState, attempt: AttemptState, status: MessageStatus) -> EventReason | None:
@@ -21,9 +25,15 @@ def objection(message: MessageState, attempt: AttemptState, status: MessageStatu
         return EventReason.CANCELED
     if status is message.status:
         return EventReason.DUPLICATE
-    if attempt.number < message.attempts and status not in _OF_ANY_ATTEMPT:
+    if _is_superseded(message, attempt) and status not in _OF_ANY_ATTEMPT:
         return EventReason.SUPERSEDED_ATTEMPT
     return None if outranks(status, message.status) else EventReason.OUTRANKED
+
+
+def _is_superseded(message: MessageState, attempt: AttemptState) -> bool:
+    """Whether another attempt has followed, or is only waiting to: what is said must not depend on which it is."""
+    waits = message.status is MessageStatus.QUEUED and attempt.phase in _FOLLOWED
+    return waits or attempt.number < message.attempts
 
 
 def command(

@@ -24,12 +24,13 @@ from app.domain.failover import (
     moves_at_once,
     seeks_another,
 )
+from app.domain.lifecycle import report
 from app.domain.message import AttemptPhase, MessageState
 from app.domain.pools import Member
 from app.domain.provider import Deferred, ProviderFailure, Rejected, SendOutcome
 from app.domain.sender import SenderType
 from app.domain.status import MessageStatus
-from tests.domain.lives import ACCEPTED, DEFERRED, NOW, QUEUED, REJECTED, UNKNOWN, after, sending, settled
+from tests.domain.lives import ACCEPTED, DEFERRED, NOW, QUEUED, REJECTED, UNKNOWN, after, said, sending, settled
 
 US, UK = "+12025550143", "+447700900123"
 
@@ -184,3 +185,27 @@ def test_a_send_that_found_no_connection_goes_on_at_once_and_has_used_up_a_try()
 
 def test_a_second_copy_stays_flagged_where_it_goes_another_way() -> None:
     assert sent_on(replace(QUEUED, possible_duplicate=True), DEFERRED, tries=0).possible_duplicate
+
+
+@pytest.mark.parametrize(
+    ("status", "reached", "reason"),
+    [
+        (MessageStatus.DELIVERED, MessageStatus.DELIVERED, None),
+        (MessageStatus.SENT, MessageStatus.SENT, None),
+        (MessageStatus.FAILED, MessageStatus.QUEUED, EventReason.SUPERSEDED_ATTEMPT),
+        (MessageStatus.UNDELIVERED, MessageStatus.QUEUED, EventReason.SUPERSEDED_ATTEMPT),
+    ],
+)
+def test_a_bad_report_on_what_goes_another_way_changes_nothing_though_that_has_not_begun(
+    status: MessageStatus, reached: MessageStatus, reason: EventReason | None
+) -> None:
+    outcome = refusal(DeliveryError.PROVIDER_BALANCE)
+    state, attempt = sending()
+    usual = settled(state, attempt, outcome)
+    change = failed_over(state, outcome, usual, B1, from_sender=A1.address, tries=0, crashes=0, now=NOW)
+    waiting, attempt = after(change, state)
+    for _ in range(2):
+        change = report(waiting, attempt, said(status))
+        waiting, attempt = after(change, waiting)
+        assert waiting.status is reached
+        assert change.event.reason in {reason, EventReason.DUPLICATE}

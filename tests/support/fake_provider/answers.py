@@ -17,7 +17,7 @@ from tests.support.raw_server import reset_now
 
 _PAGE: Final = b"<!doctype html><title>Welcome</title><h1>Not written by the API</h1>"
 _ERRORS: Final = {Conduct.ERROR_500: 500, Conduct.ERROR_502: 502, Conduct.ERROR_504: 504}
-_REFUSALS: Final = {Conduct.UNAVAILABLE: (503, 2902), Conduct.REFUSED: (422, 1001)}
+_REFUSALS: Final = {Conduct.UNAVAILABLE: (503, 2902), Conduct.REFUSED: (422, 1001), Conduct.DISOWNED: (402, 2002)}
 _WAITS: Final = {
     Conduct.THROTTLED_SECONDS: "2",
     Conduct.THROTTLED_NEGATIVE: "-1",

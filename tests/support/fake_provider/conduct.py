@@ -56,6 +56,9 @@ class Conduct(StrEnum):
     REFUSED = "refused"
     """422 with the provider's own error document."""
 
+    DISOWNED = "disowned"
+    """Taken, though refused with 402 for want of credit."""
+
 
 NOT_TAKEN: Final = frozenset(
     {

@@ -57,15 +57,17 @@ class FakeProvider:
         seed: int = 0,
         drip_seconds: float = 1.0,
         latency_seconds: tuple[float, float] = (0, 0),
+        port: int = 0,
     ) -> None:
         """Take how requests to send are treated, and how `questions` are: fetches and searches.
 
-        `latency_seconds` lie between a message's being taken and the answer, whatever that is.
+        `latency_seconds` lie between a message's being taken and the answer, whatever that is. A `port` of 0 is any
+        that is free.
         """
         self.log = SendLog()
         self.script = script or always(Conduct.PROPER)
         self.questions = questions or always(Conduct.PROPER)
-        self.port = 0
+        self.port = port
         self._habits = habits or Habits()
         self._powers = powers or Powers()
         self._seed = seed
@@ -134,7 +136,7 @@ class FakeProvider:
         self._reporter = Reporter(self._habits, secret=WEBHOOK_SECRET, log=self.log, seed=self._seed)
         self._connections: set[asyncio.Task[None]] = set()
         try:
-            listener = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+            listener = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         except OSError as error:
             self._started.set_exception(error)
             return

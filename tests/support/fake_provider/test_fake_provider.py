@@ -112,6 +112,7 @@ async def test_what_is_taken_stands_in_the_log_whatever_was_answered(
         (Conduct.DRIP, Accepted),
         (Conduct.REFUSED, Rejected),
         (Conduct.UNAVAILABLE, Deferred),
+        (Conduct.DISOWNED, Rejected),
         *((conduct, Deferred) for conduct in THROTTLED),
         *((conduct, Unknown) for conduct in UNCLEAR if conduct not in WITHOUT_ANSWER),
     ],
