@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from tests.support.invariants import violations
 from tests.support.load import Load
 from tests.support.processes import Fleet, free_port
 from tests.support.raw_server import hang, serve
-from tests.support.two_providers import POOL, SENDERS, by_both, longest_wait, make_pool, settings_of, shares
+from tests.support.two_providers import POOL, by_both, longest_wait, make_pool, settings_of, shares
 from tests.transport.authority import issue
 
 pytestmark = pytest.mark.fault
@@ -33,6 +34,11 @@ LEAVES_WITHIN_SECONDS: Final = 10.0
 CONCURRENCY: Final = 32
 SETTINGS: Final = {"GATEWAY_DISPATCH__CONCURRENCY": str(CONCURRENCY), "GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "20"}
 WORKERS: Final = ("worker-1", "worker-2")
+
+
+def show(figures: str) -> None:
+    """Show what was measured; `pytest -s` lets it through."""
+    sys.stdout.write(f"{figures}\n")
 
 
 @asynccontextmanager
@@ -51,14 +57,20 @@ async def wrong_certificate() -> AsyncIterator[str]:
         yield server.url.removesuffix("/messages")
 
 
-@pytest.mark.parametrize("dead", [nobody_listens, no_such_name, wrong_certificate])
+DEAD: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[str]]]] = {
+    "refuses connections": nobody_listens,
+    "has no address": no_such_name,
+    "shows a certificate that nobody trusts": wrong_certificate,
+}
+
+
+@pytest.mark.parametrize("dead", DEAD)
 async def test_a_provider_that_cannot_be_reached_is_left_within_seconds_and_nothing_is_doubled(
-    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path, dead: object
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path, dead: str
 ) -> None:
     plan = live(ordinary(500), senders=[POOL])
     await make_pool(engine, shop.name)
-    assert callable(dead)
-    async with dead() as url:
+    async with DEAD[dead]() as url:
         with FakeProvider() as b:
             to_a = b.account_settings("a", Evidence.WEBHOOK, url=url)
             with Fleet(own_database_url, tmp_path, **SETTINGS, **settings_of(b=b), **to_a) as fleet:
@@ -69,7 +81,7 @@ async def test_a_provider_that_cannot_be_reached_is_left_within_seconds_and_noth
                 run = await settled_with(engine, fleet, load, b)
                 complaints = fleet.complaints()
     moved = [message for message in run.messages if message.was(EventReason.FAILED_OVER)]
-    print(f"{dead.__name__}: left within {longest_wait(run):.2f} s; {len(moved)} of {len(plan)} moved")  # noqa: T201 - the figure that this test is for
+    show(f"{dead}: left within {longest_wait(run):.2f} s; {len(moved)} of {len(plan)} moved")
     assert violations(run) == []
     assert {message.status for message in run.messages} == {MessageStatus.DELIVERED}
     assert set(b.log.taken().values()) == {1}
@@ -96,7 +108,7 @@ async def test_a_provider_that_dies_under_load_costs_no_more_than_what_was_under
             run = await settled_with(engine, fleet, load, b)
             complaints = fleet.complaints()
     unsure = [message for message in run.messages if message.status is MessageStatus.UNCONFIRMED]
-    print(f"killed under load: left within {longest_wait(run):.2f} s; {len(unsure)} unconfirmed")  # noqa: T201 - as above
+    show(f"killed under load: left within {longest_wait(run):.2f} s; {len(unsure)} unconfirmed")
     assert {m.status for m in run.messages} <= {MessageStatus.DELIVERED, MessageStatus.SENT, MessageStatus.UNCONFIRMED}
     assert by_both(a, b) == set()
     assert set((a.log.taken() + b.log.taken()).values()) == {1}
@@ -124,7 +136,7 @@ async def test_traffic_returns_gradually_to_a_provider_that_is_back(
                 once_a_lives.enter_context(a)
             run = await settled_with(engine, fleet, load, a, b)
     seen = shares(a, b, each_seconds=5)
-    print("of each 5 s, by the one that is back and by the other:", seen)  # noqa: T201 - as above
+    show(f"of each 5 s, by the one that is back and by the other: {seen}")
     assert violations(run) == []
     assert {message.status for message in run.messages} == {MessageStatus.DELIVERED}
     assert by_both(a, b) == set()
@@ -171,9 +183,7 @@ async def test_a_late_report_on_the_loser_of_a_failover_counts_only_if_it_is_goo
     assert set(b.log.taken().values()) == {1}
     assert len(b.log.taken()) == len(run.messages) == 100
     assert {(m.status, m.provider) for m in run.messages} == {(end, "b")}
-    spoken = [
-        [e for e in m.events if e.source == "provider" and e.word == late and e.attempt == 1] for m in run.messages
-    ]
-    assert [[(event.applied, event.reason) for event in each] for each in spoken] == [[(reason is None, reason)]] * 100
+    of_a = [event for m in run.messages for event in m.events if event.source == "provider" and event.attempt == 1]
+    assert [(event.word, event.applied, event.reason) for event in of_a] == [(late, reason is None, reason)] * 100
     assert all(message.was(EventReason.FAILED_OVER) for message in run.messages)
     assert complaints == []

@@ -1,4 +1,4 @@
-"""A pool of senders at two provider accounts, `a` and `b`, each with a provider behind it that keeps a log of its own."""
+"""A pool of senders at two provider accounts, `a` and `b`, each with a provider behind it and a log of its own."""
 
 from __future__ import annotations
 
