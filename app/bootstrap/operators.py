@@ -9,6 +9,7 @@ from app.services.administration import Administration
 from app.services.messages import SANDBOX
 from app.services.named_ways import NamedWays
 from app.services.operators import Operators
+from app.services.pausing import Pausing
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sender_administration import SenderAdministration
 from app.services.sending_rates import SendingRates
@@ -26,6 +27,7 @@ def build_operators(settings: Settings, engine: Engine) -> Operators:
         rates=SendingRates(engine),
         providers=ProviderAccounts(engine, adapters),
         ways=NamedWays(engine),
+        pausing=Pausing(engine, adapters),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import administration, auditing, development, limits, processes, schema, ways
+from app.cli import administration, auditing, development, limits, pausing, processes, schema, ways
 from app.domain.errors import Refusal
 from app.embedded import EmbeddedPostgresError
 from app.services.administration import AdministrationError
@@ -20,7 +20,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (development, processes, administration, limits, ways, auditing, schema):
+for module in (development, processes, administration, limits, pausing, ways, auditing, schema):
     module.register(cli)
 
 

@@ -33,3 +33,11 @@ class Accounts:
                 raise Refusal(ErrorCode.NOT_FOUND, UNKNOWN_ACCOUNT)
             await note(connection, editor, "accounts.change", {"account": str(changed.id), **changes})
             return changed
+
+    async def id_of(self, name: str) -> UUID:
+        """Find an account by its name; raises `not-found`."""
+        async with transaction(self._engine) as connection:
+            account = await find_account(connection, name)
+        if account is None:
+            raise Refusal(ErrorCode.NOT_FOUND, UNKNOWN_ACCOUNT)
+        return account.id

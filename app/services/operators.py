@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.accounts import Accounts
 from app.services.administration import Administration
 from app.services.named_ways import NamedWays
+from app.services.pausing import Pausing
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sender_administration import SenderAdministration
 from app.services.sending_rates import SendingRates
@@ -24,3 +25,4 @@ class Operators:
     rates: SendingRates
     providers: ProviderAccounts
     ways: NamedWays
+    pausing: Pausing

@@ -65,11 +65,15 @@ class SenderAdministration:
         self, editor: Editor, account: str, address: str, changes: Mapping[str, Any]
     ) -> LimitedSender:
         """Change a sender that an operator names by its account and its address."""
+        return await self.change(editor, await self.id_of(account, address), changes)
+
+    async def id_of(self, account: str, address: str) -> UUID:
+        """Find a sender by the names that an operator knows it by; raises `not-found`."""
         async with transaction(self._engine) as connection:
             sender = await find_sender(connection, await _owner(connection, account), address)
         if sender is None:
             raise unknown_sender()
-        return await self.change(editor, sender.id, changes)
+        return sender.id
 
     async def _require_known(self, connection: Connection, number_type: str, values: Mapping[str, Any]) -> None:
         if "provider" in values and values["provider"] not in self._providers:
