@@ -3,6 +3,8 @@
 Prints every round and ends with `dispatch_ratio 0.63`: the median of messages dispatched and settled per
 second to a provider that answers at once, at the better of two concurrencies, divided by the median of the
 bare loop of the same client, without a database, at the same concurrency in the same run.
+
+With `--lanes`, it compares one lane with so many in the same way instead, and ends with `lanes_ratio 0.95`.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ def arguments() -> ArgumentParser:
     made.add_argument("--beside", action="store_true", help="also a provider that takes 100 ms, and lone messages")
     made.add_argument("--lone-messages", type=int, default=100, help="of --beside")
     made.add_argument("--backlog", type=int, default=0, help="also with so many messages queued")
+    made.add_argument("--lanes", type=int, help="compare one lane with a queue spread over so many, and nothing else")
     made.add_argument("--history", type=int, default=0, help="with --backlog: and so many that are long delivered")
     return made
 
@@ -59,6 +62,9 @@ def run(servers: Servers, told: Namespace) -> None:
     compare_rows(servers)
     with running_provider() as provider:
         bench = DispatchBench(servers=servers, provider=provider)
+        if told.lanes is not None:
+            compare_lanes(bench, asked, told.concurrency, lanes=told.lanes, at_least=told.at_least)
+            return
         ratio, best = measure(bench, asked, told.concurrency, latency_seconds=0)
         if told.beside:
             print_beside(bench, asked, told.concurrency, lone_messages=told.lone_messages)
@@ -90,6 +96,24 @@ def measure(
     middle = in_turn(steps, asked, parties=_PARTIES)
     best = max(concurrencies, key=lambda each: middle[f"dispatch {each}"].per_second)
     return ratio_at(best, middle), best
+
+
+def compare_lanes(
+    bench: DispatchBench, asked: Options, concurrencies: Sequence[int], *, lanes: int, at_least: float
+) -> None:
+    """Print rounds of one lane and of many, none of which its rate limits, and the ratio at the better concurrency."""
+    steps = [
+        partial(bench.dispatch, each, seconds=asked.seconds, lanes=many)
+        for each in concurrencies
+        for many in (1, lanes)
+    ]
+    for warm_up in steps if asked.warm_up_seconds else ():
+        warm_up(seconds=asked.warm_up_seconds)
+    middle = in_turn(steps, asked, parties=_PARTIES)
+    best = max(concurrencies, key=lambda each: middle[f"dispatch {each}"].per_second)
+    ratio = middle[f"dispatch {best}, {lanes} lanes"].per_second / middle[f"dispatch {best}"].per_second
+    say(f"lanes_ratio {ratio:.2f}")
+    require("lanes_ratio", ratio, at_least=at_least)
 
 
 def steps_of(

@@ -72,6 +72,16 @@ def test_a_slow_provider_lone_messages_and_a_backlog_are_measured_too(
     assert told == ["dispatch_ratio_slow", "lone", "backlog_ratio", "dispatch_ratio"]
 
 
+def test_a_queue_spread_over_lanes_is_measured_beside_one_lane(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smallest = ["--rounds", "1", "--seconds", "0.4", "--warm-up-seconds", "0", "--concurrency", "64", "--lanes", "50"]
+    dispatch.run(servers, dispatch.arguments().parse_args(smallest))
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"lanes_ratio [0-9]+\.[0-9]{2}", lines[-1])
+    assert [line.partition(":")[0] for line in lines if line.startswith("round 1: ")] == ["round 1", "round 1"]
+
+
 @pytest.mark.soak
 def test_memory_is_sampled_from_the_start_to_the_last_request(
     servers: Servers, capsys: pytest.CaptureFixture[str]

@@ -14,8 +14,8 @@ Shape: TypeAlias = Mapping[str, tuple[float, int | None, int | None]]
 
 _Result = TypeVar("_Result")
 
-_STAY: Final = frozenset({"alembic_version", "accounts", "api_keys", "senders"})
-"""What a request reads and does not write."""
+_STAY: Final = frozenset({"alembic_version", "accounts", "api_keys", "senders", "sending_rates", "lanes"})
+"""What a request reads and does not write; lanes are only charged, and their rates are high enough not to limit."""
 
 _TABLES: Final = """
 SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition

@@ -77,26 +77,33 @@ class DispatchBench:
 
     servers: Servers
     provider: Provider
-    _rates: dict[tuple[int, float], float] = field(default_factory=dict, init=False)
-    """What was last reached, by concurrency and latency: a round is given as many messages as it is to last."""
+    _rates: dict[tuple[int, float, int], float] = field(default_factory=dict, init=False)
+    """What was last reached, by concurrency, latency and lanes: a round is given as many messages as it is to last."""
 
     def dispatch(
-        self, concurrency: int, *, seconds: float, latency_seconds: float = 0, stacks: Path | None = None
+        self,
+        concurrency: int,
+        *,
+        seconds: float,
+        latency_seconds: float = 0,
+        lanes: int = 1,
+        stacks: Path | None = None,
     ) -> Measured:
         """Let a worker empty the queue, for about so many seconds; raises `RoundInvalid`.
 
         With `stacks`, the worker is sampled meanwhile and the stacks go there.
         """
-        rate = self._rates.get((concurrency, latency_seconds), _FIRST_GUESS)
-        stock = self.fill(round(rate * seconds / (1 - _WARM_SHARE)) + concurrency)
+        rate = self._rates.get((concurrency, latency_seconds, lanes), _FIRST_GUESS)
+        stock = self.fill(round(rate * seconds / (1 - _WARM_SHARE)) + concurrency, lanes=lanes)
         self.provider.reset(latency_seconds=latency_seconds)
         with self.worker(concurrency) as worker:
             sampling = partial(sampled, worker.pid, seconds=seconds, file=stacks) if stacks else nullcontext
             watch = _Watch(servers=self.servers, provider=self.provider, worker=worker)
             looks = self.servers.database.ask(partial(watch.empty_queue, messages=stock.queued, sampling=sampling))
         self.check(stock, sent=stock.queued)
-        one = _measured(f"dispatch {concurrency}", *looks)
-        self._rates[concurrency, latency_seconds] = one.per_second
+        name = f"dispatch {concurrency}" if lanes == 1 else f"dispatch {concurrency}, {lanes} lanes"
+        one = _measured(name, *looks)
+        self._rates[concurrency, latency_seconds, lanes] = one.per_second
         return one
 
     def dispatch_some(self, concurrency: int, *, seconds: float, stock: Stock) -> Measured:
@@ -109,13 +116,13 @@ class DispatchBench:
         self.check(stock, sent=self.provider.requests())
         return _measured(f"dispatch {concurrency}", *looks)
 
-    def fill(self, messages: int, *, delivered: int = 0) -> Stock:
-        """Forget everything, queue so many messages and add those that were delivered long before."""
+    def fill(self, messages: int, *, delivered: int = 0, lanes: int = 1) -> Stock:
+        """Forget everything, queue so many messages in so many lanes and add those that were delivered long before."""
         database, rows = self.servers.database, self.servers.rows
         database.empty()
         if delivered:
             database.ask(partial(add_history, rows=rows, messages=delivered))
-        database.ask(partial(fill, rows=rows, messages=messages))
+        database.ask(partial(fill, rows=rows, messages=messages, lanes=lanes))
         return Stock(queued=messages, delivered=delivered)
 
     def bare(self, concurrency: int, *, seconds: float, warm_up_seconds: float, latency_seconds: float = 0) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
@@ -15,18 +16,37 @@ _QUEUED: Final = """
 WITH message AS (
     INSERT INTO messages (id, account_id, direction, status, event_sequence, sender, recipient, body, encoding,
                           segments, metadata, test, delivery_guarantee, provider, expires_at)
-    SELECT uuidv7(), $1, 'outbound', 'queued', 1, $2, '+49151' || number,
+    SELECT uuidv7(), $1, 'outbound', 'queued', 1, ($2::text[])[1 + place % cardinality($2::text[])],
+           '+49151' || number,
            'Your code is ' || number || '. It is valid for ten minutes.', 'gsm-7', 1, '{}', false,
            'at_most_once', 'sandbox', now() + make_interval(secs => 36000)
-    FROM (SELECT cast(10000000 + 89999999 * random() AS int) AS number FROM generate_series(1, $4::int)) AS numbers
-    RETURNING id, expires_at
+    FROM (
+        SELECT place, cast(10000000 + 89999999 * random() AS int) AS number
+        FROM generate_series(0, $4::int - 1) AS place
+    ) AS numbers
+    RETURNING id, sender, expires_at
 ), event AS (
     INSERT INTO status_events (message_id, sequence, source, status, applied)
     SELECT id, 1, 'api', 'queued', true FROM message
 )
 INSERT INTO dispatch_queue (message_id, account_id, lane, segments, expires_at)
-SELECT id, $1, $3, 1, expires_at FROM message
+SELECT id, $1, lane, 1, expires_at
+FROM message JOIN unnest($2::text[], $3::uuid[]) AS place (sender, lane) USING (sender)
 """
+
+_MORE_SENDERS: Final = """
+INSERT INTO senders (id, account_id, address, number_type, provider, rate)
+SELECT uuidv7(), account_id, '+1202556' || lpad(number::text, 4, '0'), number_type, provider, rate
+FROM senders CROSS JOIN generate_series(1, $2::int) AS number WHERE id = $1
+ON CONFLICT DO NOTHING
+"""
+_MORE_LANES: Final = """
+INSERT INTO lanes (id, account_id, provider, rate, burst)
+SELECT s.id, s.account_id, s.provider, l.rate, l.burst
+FROM lanes AS l JOIN senders AS s USING (account_id) WHERE l.id = $1
+ON CONFLICT DO NOTHING
+"""
+_SENDERS: Final = "SELECT address, id FROM senders WHERE account_id = $1 ORDER BY address LIMIT $2"
 
 # Ids in the order of their time, from the month's first moment to this one: they lie in this month's partitions,
 # where the new ones go, and indexes are written from left to right.
@@ -55,10 +75,12 @@ FROM done CROSS JOIN (VALUES
 """
 
 
-async def fill(connection: asyncpg.Connection[Any], rows: Rows, *, messages: int) -> None:
-    """Queue so many messages, as accepts do, and write out all pages."""
+async def fill(connection: asyncpg.Connection[Any], rows: Rows, *, messages: int, lanes: int = 1) -> None:
+    """Queue so many messages, as accepts do, from so many senders in turn, and write out all pages."""
+    found = await _lanes(connection, rows, lanes)
     for done in range(0, messages, _STEP):
-        await connection.execute(_QUEUED, rows.account, rows.sender, rows.lane, min(_STEP, messages - done))
+        step = min(_STEP, messages - done)
+        await connection.execute(_QUEUED, rows.account, list(found), list(found.values()), step)
     await _settle_down(connection)
 
 
@@ -68,6 +90,15 @@ async def add_history(connection: asyncpg.Connection[Any], rows: Rows, *, messag
         step = min(_STEP, messages - done)
         await connection.execute(_DONE, rows.account, rows.sender, done, messages, step)
     await _settle_down(connection)
+
+
+async def _lanes(connection: asyncpg.Connection[Any], rows: Rows, count: int) -> dict[str, UUID]:
+    """Give the lanes of so many senders by address, all like the first; those that are missing are added."""
+    if count == 1:
+        return {rows.sender: rows.lane}
+    await connection.execute(_MORE_SENDERS, rows.lane, count - 1)
+    await connection.execute(_MORE_LANES, rows.lane)
+    return {row["address"]: row["id"] for row in await connection.fetch(_SENDERS, rows.account, count)}
 
 
 async def _settle_down(connection: asyncpg.Connection[Any]) -> None:
