@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import accept, dispatch, memory, webhooks
+from tests.bench import accept, dispatch, memory, rates, webhooks
 from tests.bench.harness.servers import Servers, running_servers
 from tests.support.processes import ROOT
 
@@ -90,6 +90,17 @@ def test_memory_is_sampled_from_the_start_to_the_last_request(
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"memory_mb [0-9]+\.[0-9] growth_mb -?[0-9]+\.[0-9]", lines[-1])
     assert len(curve_of(lines)) == 4
+
+
+@pytest.mark.soak
+def test_the_limits_of_twenty_senders_are_held_against_what_the_provider_saw(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates.run(servers, rates.arguments().parse_args(["--minutes", "0.1", "--faster", "3"]))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("+1202555") for line in lines) == 20
+    assert re.match(r"worst_window [01]\.[0-9]{3}: ", lines[-2])
+    assert re.fullmatch(r"rates_used [01]\.[0-9]{3}", lines[-1])
 
 
 @pytest.mark.soak
