@@ -141,7 +141,7 @@ async def test_traffic_returns_gradually_to_a_provider_that_is_back(
     assert {message.status for message in run.messages} == {MessageStatus.DELIVERED}
     assert by_both(a, b) == set()
     parts = [of_a / (of_a + of_b) for of_a, of_b in seen]
-    assert parts[0] < 0.3, "a full switch"
+    assert parts[0] < 0.42, "a full switch: nearly half of it all goes its way where both are well"
     assert sum(parts[-3:]) / 3 > parts[0]
     assert max(parts) < 0.7
 
