@@ -15,6 +15,7 @@ from app.services.messages import Messages
 from app.services.operators import Operators
 from app.services.pausing import Pausing
 from app.services.pools import Pools
+from app.services.queue_figures import QueueFigures
 from app.services.redriving import Redriving
 from app.services.routes import Routes
 from app.services.soundness import Soundness
@@ -45,6 +46,7 @@ class ApiContext:
     pausing: Pausing
     routes: Routes
     operators: Operators
+    figures: QueueFigures
     webhooks: WebhookIntake
     listings: Mapping[str, bool]
     """The configured provider accounts, and whether the messages of each can be listed."""
@@ -58,6 +60,7 @@ class ApiContext:
     async def aclose(self) -> None:
         """Say what is left to be said, and let the connections go."""
         await self.messages.aclose()
+        await self.figures.aclose()
         await self.webhooks.aclose()
         for engine in (self.engine, self.checking, self.writing):
             await engine.dispose()

@@ -53,6 +53,7 @@ QUEUED: Final[dict[str, Any]] = {
     "created_at": "2026-11-22T19:16:43.368000Z",
     "updated_at": "2026-11-22T19:16:43.368000Z",
     "send_at": None,
+    "estimated_send_at": "2026-11-22T19:16:43.375412Z",
     "sent_at": None,
     "final_at": None,
     "expires_at": "2026-11-23T05:16:43.371031Z",
@@ -65,6 +66,7 @@ DELIVERED: Final[dict[str, Any]] = {
     "status": "delivered",
     "attempts": 1,
     "updated_at": "2026-11-22T19:16:43.660282Z",
+    "estimated_send_at": None,
     "sent_at": "2026-11-22T19:16:43.407858Z",
     "final_at": "2026-11-22T19:16:43.660282Z",
     "price": "0.0075",
@@ -76,6 +78,7 @@ SCHEDULED: Final[dict[str, Any]] = {
     **QUEUED,
     "status": "scheduled",
     "send_at": "2026-12-01T08:30:00.000000Z",
+    "estimated_send_at": "2026-12-01T08:30:00.000000Z",
     "expires_at": "2026-12-01T19:00:00.000000Z",
     "price": None,
     "price_currency": None,
@@ -84,6 +87,7 @@ SCHEDULED: Final[dict[str, Any]] = {
 CANCELED: Final[dict[str, Any]] = {
     **SCHEDULED,
     "status": "canceled",
+    "estimated_send_at": None,
     "updated_at": "2026-11-22T19:20:01.104511Z",
     "final_at": "2026-11-22T19:20:01.104511Z",
 }
@@ -101,6 +105,7 @@ RECEIVED: Final[dict[str, Any]] = {
     "priority": "transactional",
     "pool": None,
     "test": False,
+    "estimated_send_at": None,
     "final_at": "2026-11-22T19:17:20.011000Z",
     "expires_at": None,
 }

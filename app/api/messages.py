@@ -25,6 +25,7 @@ from app.api.schemas import (
 from app.domain.credentials import KeyMode, Scope
 from app.domain.errors import ErrorCode, Refusal
 from app.services.authentication import Caller
+from app.services.estimates import estimate, place_of
 from app.services.identity import new_id
 from app.store.accounts import add_audit_event
 from app.store.engine import Connection, transaction
@@ -69,7 +70,10 @@ async def show(request: Request, caller: CallerOf, message_id: str) -> Response:
     """Read one message as it stands."""
     await _audit_one(request, caller, "messages.read", message_id)
     async with transaction(context(request).engine) as connection:
-        return _json(message_document(await _found(connection, caller, message_id)))
+        message = await _found(connection, caller, message_id)
+        place = await place_of(connection, message)
+    at = await estimate(context(request).figures, place)
+    return _json(message_document(message, estimated_send_at=at))
 
 
 @router.get(

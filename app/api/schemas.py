@@ -61,6 +61,10 @@ class MessageView(BaseModel):
     created_at: datetime = Field(description="When it was accepted.", examples=[_MOMENT])
     updated_at: datetime = Field(description="When it last changed.", examples=[_MOMENT])
     send_at: datetime | None = Field(description="When it is to be sent; null for at once.", examples=[_MOMENT])
+    estimated_send_at: datetime | None = Field(
+        description="When it will be sent, estimated while it waits; null where that cannot be told.",
+        examples=[_MOMENT],
+    )
     sent_at: datetime | None = Field(description="When the provider was first known to have it.", examples=[_MOMENT])
     final_at: datetime | None = Field(description="When it reached a final status.", examples=[_MOMENT])
     expires_at: datetime | None = Field(description="Until when it is worth sending.", examples=[_MOMENT])
@@ -123,7 +127,7 @@ class EventList(BaseModel):
     data: list[EventView] = Field(description="The events.")
 
 
-def message_document(message: StoredMessage) -> dict[str, Any]:
+def message_document(message: StoredMessage, *, estimated_send_at: datetime | None = None) -> dict[str, Any]:
     """Give a message as its JSON document."""
     return {
         "id": str(message.id),
@@ -147,6 +151,7 @@ def message_document(message: StoredMessage) -> dict[str, Any]:
         "created_at": message.created_at,
         "updated_at": message.updated_at,
         "send_at": message.send_at,
+        "estimated_send_at": estimated_send_at,
         "sent_at": message.sent_at,
         "final_at": message.final_at,
         "expires_at": message.expires_at,

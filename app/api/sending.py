@@ -36,7 +36,7 @@ async def send(request: Request) -> Response:
     command = await read_model(request, MessageRequest)
     acceptance = await context(request).messages.accept(caller, command, key)
     message = acceptance.message
-    document = message_document(message)
+    document = message_document(message, estimated_send_at=acceptance.estimated_send_at)
     headers = [(b"location", f"/v1/messages/{document['id']}".encode())]
     if acceptance.replayed:
         headers.append((b"idempotent-replayed", b"true"))

@@ -17,6 +17,7 @@ from app.services.messages import Messages
 from app.services.pausing import Pausing
 from app.services.pools import Pools
 from app.services.queue_caps import QueueCaps
+from app.services.queue_figures import QueueFigures
 from app.services.redriving import Redriving
 from app.services.routes import Routes
 from app.services.soundness import Soundness
@@ -25,7 +26,7 @@ from app.settings import Settings
 from app.store.engine import Engine
 
 API_CHECKING_CONNECTIONS: Final = 6
-"""For keys, senders, pools, cancels, the keys of refused requests, and the count of the queue."""
+"""For keys, senders, pools, cancels, the keys of refused requests, and the figures of the queue."""
 
 API_STATEMENT_SECONDS: Final = 2.0
 """What is acknowledged is one statement, and who sends it is another: a caller is refused before it gives up."""
@@ -51,6 +52,7 @@ def build_api(settings: Settings) -> ApiContext:
         statement_seconds=API_STATEMENT_SECONDS,
         lock_seconds=API_WRITING_LOCK_SECONDS,
     )
+    figures = QueueFigures(checking)
     return ApiContext(
         engine=engine,
         checking=checking,
@@ -64,7 +66,8 @@ def build_api(settings: Settings) -> ApiContext:
         pausing=Pausing(checking, adapters.keys()),
         routes=Routes(checking),
         operators=build_operators(settings, engine),
-        messages=_messages(settings, checking, writing),
+        figures=figures,
+        messages=_messages(settings, checking, writing, figures),
         webhooks=WebhookIntake(
             writing,
             adapters,
@@ -77,12 +80,13 @@ def build_api(settings: Settings) -> ApiContext:
     )
 
 
-def _messages(settings: Settings, checking: Engine, writing: Engine) -> Messages:
+def _messages(settings: Settings, checking: Engine, writing: Engine, figures: QueueFigures) -> Messages:
+    asked = settings.messages
     return Messages(
         checking,
         writing,
-        validity_seconds=settings.messages.validity_seconds,
-        caps=QueueCaps(checking, cap=settings.messages.queued_per_account),
+        validity_seconds=asked.validity_seconds,
+        caps=QueueCaps(figures, cap=asked.queued_per_account, horizon_seconds=asked.horizon_seconds),
     )
 
 

@@ -18,6 +18,8 @@ class Acceptance:
 
     message: StoredMessage
     replayed: bool
+    estimated_send_at: datetime | None = None
+    """When it will be sent by what waits before it; None where that cannot be told, and for an earlier answer."""
 
 
 def as_accepted(message: NewMessage, at: datetime) -> StoredMessage:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +30,14 @@ from app.store.senders import Sender
 
 SANDBOX: Final = "sandbox"
 """The provider account that test keys reach, and nothing else."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Accepted:
+    """The message was stored now; not frozen, for speed alone."""
+
+    at: datetime
+    estimated_send_at: datetime | None
 
 
 class Messages:
@@ -66,8 +75,10 @@ class Messages:
                 raise
             return first_answer(key, earlier)
         outcome = await self._flusher.submit(Submission(message=message, key=key))
-        if isinstance(outcome, Stored):
-            return Acceptance(message=as_accepted(message, outcome.at), replayed=False)
+        if isinstance(outcome, _Accepted):
+            return Acceptance(
+                message=as_accepted(message, outcome.at), replayed=False, estimated_send_at=outcome.estimated_send_at
+            )
         # Our own message is there already where the answer to its commit was lost.
         own = outcome.message is not None and outcome.message.id == message.id
         return replace(first_answer(key, outcome), replayed=not own)
@@ -78,13 +89,16 @@ class Messages:
         await self._notifier.aclose()
         await self._caps.aclose()
 
-    async def _store(self, batch: Sequence[Submission]) -> list[Stored | Earlier]:
+    async def _store(self, batch: Sequence[Submission]) -> list[_Accepted | Earlier]:
         outcomes = await accept(self._writing, batch)
-        for item, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Stored):
-                self._caps.accepted(item.message.account_id)
         self._notifier.wake()
-        return outcomes
+        await self._caps.first_look()
+        return [
+            _Accepted(at=outcome.at, estimated_send_at=self._caps.accepted(item.message))
+            if isinstance(outcome, Stored)
+            else outcome
+            for item, outcome in zip(batch, outcomes, strict=True)
+        ]
 
     async def _checked(self, caller: Caller, account_id: UUID, command: SendCommand) -> NewMessage:
         self._caps.check(account_id)
@@ -101,6 +115,8 @@ class Messages:
         else:
             found = self._senders.recall(account_id, sender) or await self._sender(account_id, sender)
             sender, provider, lane, usual = found.address, found.provider, found.id, found.priority
+        rank = usual if command.priority is None else command.priority.rank
+        self._caps.check_lane(lane, rank, segmentation.segments, command.send_at)
         message_id = new_id(account_id)
         return NewMessage(
             id=message_id,
@@ -116,7 +132,7 @@ class Messages:
             delivery_guarantee=command.delivery_guarantee,
             provider=provider,
             lane=lane,
-            priority=usual if command.priority is None else command.priority.rank,
+            priority=rank,
             pool=pool,
             test=test,
             send_at=command.send_at,

@@ -1,137 +1,101 @@
-"""The cap on messages of one account that wait to be sent, by figures that are never far behind.
+"""What may wait: so many messages of one account, and in one lane no more than it can send within the horizon.
 
-The queue is counted in the background while messages come in, and what this process accepts meanwhile is
-added. What other processes accept shows with the next count, so an account may pass its cap by what they
-accept within one interval.
+By figures that are never far behind: other processes may let an account or a lane pass its bound by what they accept
+within one look.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import math
-import time
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from app.domain.errors import ErrorCode, Refusal
-from app.store.engine import Engine, StoreUnavailable, transaction
-from app.store.queue_depth import count_queued
-from app.telemetry import get_logger
+from app.domain.estimates import room_after
+from app.domain.figures import Figures
+from app.domain.message import NewMessage
+from app.services.queue_figures import QueueFigures
 
-_log = get_logger(__name__)
+_UNKNOWN_SECONDS: Final = 60.0
+"""What is asked for where nobody can tell when there will be room: nothing of the account is going."""
 
-_PAUSE_PER_COUNT: Final = 20
-"""The pause between two counts is this many times as long as a count takes, so that it is under 5 % of a core."""
-
-_FAILURES: Final = 2
-"""After so many failed counts in a row the figures say nothing any more."""
-
-_FAULT_SECONDS: Final = 60.0
-"""The pause after a count that failed for another reason than a lost database."""
-
-_RETRY_SECONDS: Final = (5, 60)
-"""The least and the most that a refused caller is asked to wait; between them, until the next count."""
+_FIRST_LOOK_SECONDS: Final = 0.1
+"""How long whoever sends the first message after a silence may have to wait for its estimate."""
 
 
 class QueueCaps:
-    """Refuses what would pass an account's cap.
+    """Refuses what would pass a bound, and tells of what passes when it will be sent. Without figures, neither."""
 
-    Until the first count is there, and again after a while without messages, nothing is refused. Where one
-    count fails, the figures stay as they are; where the next fails too, nothing is refused until one works:
-    what is accepted would go on being added, and nothing that was sent taken off.
-    """
+    def __init__(self, figures: QueueFigures, *, cap: int, horizon_seconds: int) -> None:
+        """Take the figures, the most messages of one account that may wait, and how far ahead a lane may be filled.
 
-    def __init__(self, engine: Engine, *, cap: int, pause_seconds: float = 1.0, idle_seconds: float = 30.0) -> None:
-        """Take the engine, the most messages of one account that may wait, and the pace of the counts.
-
-        `pause_seconds` is the least pause between two; they end `idle_seconds` after the last message.
+        `cap` is for accounts that have none of their own.
         """
-        self._engine = engine
+        self._figures = figures
         self._cap = cap
-        self._least_pause = self._pause = pause_seconds
-        self._idle = idle_seconds
-        self._queued: dict[UUID, int] | None = None
-        """By account, by the last count and what was accepted since it began; None before there was one."""
-
-        self._accepted: dict[UUID, int] = {}
-        """Accepted since the last count began: perhaps counted, perhaps not."""
-
-        self._failed = 0
-        """How many counts failed since the last one that did not."""
-
-        self._used = False
-        self._counting: asyncio.Task[None] | None = None
+        self._horizon = horizon_seconds
+        self._patient = True
+        """Whether a first look is waited for: once in each silence, and not again where it took too long."""
 
     def check(self, account_id: UUID) -> None:
         """Let a message of this account pass, or raise `queue-full`; to be called where an event loop runs."""
-        self._used = True
-        if self._counting is None:
-            # In a context of its own: it outlives the request that happens to start it.
-            self._counting = asyncio.create_task(self._count_while_used(), context=contextvars.Context())
-            self._counting.add_done_callback(self._ended)
-        if self._queued is not None and self._queued.get(account_id, 0) >= self._cap:
-            raise self._full()
+        figures = self._figures.newest()
+        if figures is None:
+            return
+        cap = figures.caps.get(account_id, self._cap) if figures.caps else self._cap
+        queued = figures.queued.get(account_id, 0)
+        if queued >= cap:
+            raise self._full(figures, account_id, cap, excess=queued - cap + 1)
 
-    def accepted(self, account_id: UUID, count: int = 1) -> None:
-        """Note that messages of this account were stored."""
-        self._accepted[account_id] = self._accepted.get(account_id, 0) + count
-        if self._queued is not None:
-            self._queued[account_id] = self._queued.get(account_id, 0) + count
+    def check_lane(self, lane: UUID, rank: int, segments: int, send_at: datetime | None) -> None:
+        """Let a message pass that its lane will come to in time, or raise `queue-full`.
+
+        The horizon counts from now, or from its `send_at`. A lane that is paused or not known refuses nothing.
+        """
+        figures = self._figures.newest()
+        if figures is None:
+            return
+        now = self._figures.now
+        earliest = now if send_at is None else max(now, send_at.timestamp())
+        at = figures.sends_at(lane, rank, segments, earliest=earliest)
+        if at is not None and at - earliest > self._horizon:
+            raise self._too_far(at - earliest - self._horizon)
+
+    def accepted(self, message: NewMessage) -> datetime | None:
+        """Note that a message was stored, and estimate when it will be sent; None where that cannot be told."""
+        figures, now, send_at = self._figures.newest(), self._figures.now, message.send_at
+        earliest = now if send_at is None else max(now, send_at.timestamp())
+        due = earliest == now
+        at = None
+        if figures is not None:
+            at = figures.sends_at(message.lane, message.priority, message.segments, earliest=earliest)
+        self._figures.accepted(message.account_id, message.lane, message.priority, message.segments, due=due)
+        return None if at is None else datetime.fromtimestamp(at, UTC)
+
+    async def first_look(self) -> None:
+        """Give a look that is being taken after a silence a moment, so that even a lone message has its estimate."""
+        if self._figures.newest() is not None:
+            self._patient = True
+        elif self._patient:
+            self._patient = await self._figures.ready(within_seconds=_FIRST_LOOK_SECONDS) is not None
 
     async def aclose(self) -> None:
-        """Stop counting."""
-        if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.wait([self._counting])
+        """Need no figures any more."""
+        await self._figures.aclose()
 
-    async def _count_while_used(self) -> None:
-        last_used = time.monotonic()
-        while time.monotonic() - last_used < self._idle:
-            await self._count()
-            await asyncio.sleep(self._pause)
-            if self._used:
-                self._used, last_used = False, time.monotonic()
-
-    async def _count(self) -> None:
-        self._accepted = {}
-        started = time.monotonic()
-        try:
-            async with transaction(self._engine) as connection:
-                queued = await count_queued(connection)
-        except StoreUnavailable as error:
-            _log.warning("queue not counted", reason=str(error))
-            self._failed += 1
-            if self._failed < _FAILURES:
-                # The pause stays as it was: what the figures are worth is soon known.
-                return
-            self._queued = None
-        else:
-            self._failed = 0
-            for account_id, count in self._accepted.items():
-                queued[account_id] = queued.get(account_id, 0) + count
-            self._queued = queued
-        self._pause = max(self._least_pause, _PAUSE_PER_COUNT * (time.monotonic() - started))
-
-    def _ended(self, counting: asyncio.Task[None]) -> None:
-        # Old figures would refuse whoever comes back to a queue that has long been emptied.
-        self._queued, self._accepted, self._failed = None, {}, 0
-        if counting.cancelled():
-            return
-        if (error := counting.exception()) is None:
-            self._counting = None
-            return
-        _log.error("queue not counted", exc_info=error)
-        asyncio.get_running_loop().call_later(_FAULT_SECONDS, self._begin_again)
-
-    def _begin_again(self) -> None:
-        self._counting = None
-
-    def _full(self) -> Refusal:
-        least, most = _RETRY_SECONDS
+    def _full(self, figures: Figures, account_id: UUID, cap: int, *, excess: int) -> Refusal:
+        rate = figures.rate_of(account_id)
         return Refusal(
             ErrorCode.QUEUE_FULL,
-            f"{self._cap} messages of your account wait to be sent, and more may not. Send again when there are "
-            "fewer, or cancel some.",
-            retry_after_seconds=min(max(math.ceil(self._pause), least), most),
+            f"{cap} messages of your account wait to be sent, and more may not. Send again when there are fewer, or "
+            "cancel some.",
+            retry_after_seconds=room_after(excess / rate if rate else _UNKNOWN_SECONDS),
+        )
+
+    def _too_far(self, seconds: float) -> Refusal:
+        return Refusal(
+            ErrorCode.QUEUE_FULL,
+            f"So much waits at this sender already that this message would be sent more than {self._horizon} seconds "
+            "late. Send again when less waits, from another sender, or with a more urgent priority.",
+            retry_after_seconds=room_after(seconds),
         )

@@ -137,6 +137,12 @@ class MessageSettings(Group):
     queued_per_account: int = Field(
         default=1_000_000, ge=1, description="Messages of one account that may wait; further ones are refused."
     )
+    horizon_seconds: int = Field(
+        default=36_000,
+        ge=1,
+        le=3_000_000,
+        description="How late a sender may come to a new message, in seconds; one that would be sent later is refused.",
+    )
 
 
 class RetentionSettings(Group):

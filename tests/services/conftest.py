@@ -20,6 +20,7 @@ from app.services.dispatch import Dispatcher
 from app.services.liveness import Liveness
 from app.services.messages import Messages
 from app.services.queue_caps import QueueCaps
+from app.services.queue_figures import QueueFigures
 from app.services.records import ProviderRecords
 from app.services.reports import Reports
 from app.services.rescue import Rescue
@@ -29,6 +30,12 @@ from app.services.webhooks import Adapters, WebhookIntake
 from app.store.engine import Engine
 from app.transport import Transport
 from tests.support.gateway import PUBLIC_URL, SECRET_KEY, settings_for, tenant
+
+
+def plenty_of_room(engine: Engine) -> QueueCaps:
+    """Caps that no test reaches."""
+    return QueueCaps(QueueFigures(engine), cap=1_000_000, horizon_seconds=3_000_000)
+
 
 Accept = Callable[..., Awaitable[UUID]]
 State = Callable[[UUID], Awaitable[dict[str, Any]]]
@@ -110,7 +117,7 @@ async def accept(engine: Engine) -> AsyncIterator[Accept]:
     """Accept a message of a test key and give its id."""
     account = await tenant(engine)
     caller = await Authenticator(engine).authenticate(account.test)
-    messages = Messages(engine, engine, validity_seconds=3600, caps=QueueCaps(engine, cap=1_000_000))
+    messages = Messages(engine, engine, validity_seconds=3600, caps=plenty_of_room(engine))
 
     async def accepted(**change: Any) -> UUID:
         return (await messages.accept(caller, Asked(**change), None)).message.id

@@ -17,10 +17,9 @@ from app.services.dispatch import Dispatcher, Result
 from app.services.identity import new_id
 from app.services.messages import Messages
 from app.services.moving import Moving
-from app.services.queue_caps import QueueCaps
 from app.store.engine import Engine
 from app.store.pools import add_pool, put_member
-from tests.services.conftest import Asked, State
+from tests.services.conftest import Asked, State, plenty_of_room
 from tests.support.gateway import tenant
 
 SENDERS: Final = {"a": "+12025550101", "b": "+12025550102", "c": "+12025550103"}
@@ -49,7 +48,7 @@ async def send(engine: Engine) -> AsyncIterator[Send]:
             await put_member(connection, pool_id, sender.id, account_id=account_id, weight=1)
         await connection.execute(text("UPDATE lanes SET rate = 100, burst = 100"))
     caller = await Authenticator(engine).authenticate(account.live)
-    messages = Messages(engine, engine, validity_seconds=3600, caps=QueueCaps(engine, cap=1_000_000))
+    messages = Messages(engine, engine, validity_seconds=3600, caps=plenty_of_room(engine))
 
     async def sent(*, pool: str | None = "alerts", **change: Any) -> UUID:
         asked = Asked(sender=SENDERS["a"], **{"recipient": "+12025550143", **change})

@@ -15,10 +15,9 @@ from app.services.administration import Administration
 from app.services.authentication import Authenticator, Caller
 from app.services.messages import Messages
 from app.services.named_ways import NamedWays
-from app.services.queue_caps import QueueCaps
 from app.services.sender_choice import SenderChoice
 from app.store.engine import Engine
-from tests.services.conftest import Asked
+from tests.services.conftest import Asked, plenty_of_room
 from tests.support.gateway import tenant
 
 RECIPIENT = "+12125550123"
@@ -60,7 +59,7 @@ async def shop(engine: Engine) -> Shop:
 
 @pytest.fixture
 async def messages(engine: Engine) -> AsyncIterator[Messages]:
-    made = Messages(engine, engine, validity_seconds=3600, caps=QueueCaps(engine, cap=1_000_000))
+    made = Messages(engine, engine, validity_seconds=3600, caps=plenty_of_room(engine))
     yield made
     await made.aclose()
 

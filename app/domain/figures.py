@@ -1,0 +1,166 @@
+"""What waits in the queue and how fast it goes: the figures of one look, and what is told from them.
+
+Pure. Moments are seconds since 1970 by the database's clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from app.domain.estimates import Outlook, share_of_provider
+from app.domain.priority import PRIORITIES
+
+_RANKS: Final = range(len(PRIORITIES))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Depth:
+    """What waits of one account, in one lane, at one priority."""
+
+    account_id: UUID
+    lane: UUID
+    rank: int
+    queued: int
+    """Messages that are still to be sent: due, for later, and those that a worker has."""
+
+    messages: int = 0
+    """Messages that are due and that no worker has."""
+
+    segments: int = 0
+    """What those have."""
+
+    oldest_due_at: float | None = None
+    """Since when the first of them is due; None where there is none."""
+
+    later_messages: int = 0
+    """Messages that are not due yet: for their `send_at`, or for their next try."""
+
+    later_segments: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneLimits:
+    """What a lane may send, as it was found."""
+
+    id: UUID
+    account_id: UUID
+    provider: str
+    address: str | None
+    """The sender's; None for a lane of test messages."""
+
+    rate: float
+    burst: int
+    daily_cap: int | None
+    day_segments: int
+    """Segments that were granted on this day, UTC."""
+
+    arrival_at: float
+    not_before: float | None
+    """Its provider asked to wait until then."""
+
+    paused_by: tuple[str, ...] = ()
+    """What is paused of `sender`, `provider` and `account`: any of them stops it."""
+
+    provider_rate: float | None = None
+    circuit: str = "closed"
+    shut_until: float | None = None
+    """Until when its provider's circuit lets nothing through; None while it is closed."""
+
+    def outlook(self, now: float, *, share: float) -> Outlook | None:
+        """Give how it goes on if it may use this share of its rate; None while it is paused."""
+        if self.paused_by:
+            return None
+        start = max(now, self.not_before or now, self.shut_until or now)
+        return Outlook(
+            start=start,
+            full_at=max(start, self.arrival_at),
+            rate=self.rate * share,
+            burst=self.burst,
+            today=math.inf if self.daily_cap is None else max(0, self.daily_cap - self.day_segments),
+            daily_cap=self.daily_cap or 0,
+        )
+
+
+class LaneFigures:
+    """One lane: its limits, what waits in it, and how it will go on."""
+
+    __slots__ = ("ahead", "depths", "limits", "outlook")
+
+    def __init__(self, limits: LaneLimits, depths: Sequence[Depth], outlook: Outlook | None) -> None:
+        """Take what was found; `outlook` is None while it is paused."""
+        self.limits = limits
+        self.depths = depths
+        self.outlook = outlook
+        self.ahead = [sum(each.segments for each in depths if each.rank <= rank) for rank in _RANKS]
+        """Segments that go before a message which comes now, by its rank."""
+
+    def drain_seconds(self, now: float) -> float | None:
+        """Give how long it takes to send what is due; None while it is paused."""
+        if self.outlook is None:
+            return None
+        return max(0.0, self.outlook.drained_at(self.ahead[-1]) - now) if self.ahead[-1] else 0.0
+
+
+class Figures:
+    """One look at the queue, and what this process has accepted since."""
+
+    def __init__(
+        self, *, at: float, depths: Iterable[Depth], limits: Iterable[LaneLimits], caps: Mapping[UUID, int]
+    ) -> None:
+        """Take the moment of the look, what waits, what may go, and the caps of accounts that have one of their own."""
+        self.at = at
+        self.caps = caps
+        self.queued: dict[UUID, int] = defaultdict(int)
+        waiting: dict[UUID, list[Depth]] = defaultdict(list)
+        for depth in depths:
+            self.queued[depth.account_id] += depth.queued
+            waiting[depth.lane].append(depth)
+        self.lanes = _lanes(list(limits), waiting, at)
+        self._rates: dict[UUID, float] = {}
+
+    def accepted(self, account_id: UUID, lane: UUID, rank: int, segments: int, *, due: bool = True) -> None:
+        """Count one more message that was stored; one for later is not ahead of any yet."""
+        self.queued[account_id] += 1
+        figures = self.lanes.get(lane)
+        if figures is not None and due:
+            for each in range(rank, len(figures.ahead)):
+                figures.ahead[each] += segments
+
+    def sends_at(self, lane: UUID, rank: int, segments: int, *, earliest: float) -> float | None:
+        """Estimate when a message goes that comes now; None where its lane is paused or not known."""
+        figures = self.lanes.get(lane)
+        if figures is None or figures.outlook is None:
+            return None
+        return figures.outlook.sends_at(figures.ahead[rank], segments, earliest=earliest)
+
+    def rate_of(self, account_id: UUID) -> float:
+        """Give how many messages of an account go in a second: those of its lanes that have something due."""
+        known = self._rates.get(account_id)
+        if known is None:
+            known = self._rates[account_id] = sum(
+                _messages_a_second(lane) for lane in self.lanes.values() if lane.limits.account_id == account_id
+            )
+        return known
+
+
+def _lanes(limits: Sequence[LaneLimits], waiting: Mapping[UUID, list[Depth]], at: float) -> dict[UUID, LaneFigures]:
+    rates: dict[str, list[float]] = defaultdict(list)
+    for each in limits:
+        if each.provider_rate is not None and not each.paused_by and any(d.messages for d in waiting.get(each.id, ())):
+            rates[each.provider].append(each.rate)
+    lanes = {}
+    for each in limits:
+        share = share_of_provider(each.provider_rate, rates.get(each.provider) or [each.rate])
+        lanes[each.id] = LaneFigures(each, waiting.get(each.id, ()), each.outlook(at, share=share))
+    return lanes
+
+
+def _messages_a_second(lane: LaneFigures) -> float:
+    messages = sum(each.messages for each in lane.depths)
+    segments = sum(each.segments for each in lane.depths)
+    return lane.outlook.rate * messages / segments if lane.outlook is not None and segments else 0.0
