@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import signal
 import time
@@ -20,7 +21,7 @@ from app.services.dispatch import Result
 from app.services.isolation import LoneKind, LoneTurns
 from app.services.questions import Questions
 from app.services.sends import Sends
-from app.services.submitting import Assignment
+from app.services.submitting import NEVER_BEGUN, Assignment
 from app.services.unstarted import give_back_unstarted
 from app.settings import DispatchSettings, Settings
 from app.store import acceptance, intake
@@ -144,7 +145,7 @@ class Worker:
             claimed = await self._claim()
             self._sends.begin(claimed)
             if not claimed:
-                await self._pause(self._wake_dispatch)
+                await self._pause(self._wake_dispatch, at_most=self._context.dispatcher.ready_in())
 
     async def _claim(self) -> list[Assignment]:
         """Claim as much as there is room for, or in a lone turn one message once nothing else is under way."""
@@ -155,7 +156,8 @@ class Worker:
             if lone or self._lone_turns.is_called:
                 return lone
         room = self._sends.room()
-        return await self._context.dispatcher.claim(limit=min(room, _BATCH)) if room else []
+        claim = self._context.dispatcher.claim
+        return await claim(limit=min(room.all, _BATCH), others=room.others) if room.all else []
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way against which this worker's death would be counted."""
@@ -183,12 +185,12 @@ class Worker:
             case _:
                 assert_never(kind)
 
-    async def _pause(self, wake: asyncio.Event) -> None:
-        """Wait to be woken, at most until the next poll; polling is the truth."""
+    async def _pause(self, wake: asyncio.Event, *, at_most: float = math.inf) -> None:
+        """Wait to be woken, `at_most` so many seconds and until the next poll; polling is the truth."""
         if self._stopping.is_set():
             return
         try:
-            async with asyncio.timeout(self._settings.poll_seconds):
+            async with asyncio.timeout(min(self._settings.poll_seconds, at_most)):
                 await wake.wait()
         except TimeoutError:
             return
@@ -234,6 +236,8 @@ class Worker:
                 self._lone_turns.hear(due=due, now=time.monotonic())
                 if self._lone_turns.is_called:
                     self._wake_dispatch.set()
+            for late in self._sends.take_unstarted(late=True):  # where a provider has fallen silent
+                self._results.put_nowait(Result(assignment=late, outcome=NEVER_BEGUN))
             await self._context.reports.apply_orphans()
             await asyncio.sleep(_WATCH_SECONDS)
 
@@ -271,7 +275,7 @@ class Worker:
         """Return what was claimed and not begun at the moment of the stop, or by claims that were never answered."""
         if unstarted := {each.attempt: each.fence for each in self._sends.unstarted}:
             await give_back_unstarted(self._context.engine, unstarted)
-            self._sends.unstarted.clear()
+            self._sends.take_unstarted()
         await self._context.dispatcher.claim(limit=0)
 
     async def _settle_rest(self) -> None:

@@ -6,6 +6,7 @@ whose turn it is: that is the domain's. Nothing is reserved: what is granted is 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Claims:
 
         self._sparing = Sparing("claim")
         self._turns = Turns()
+        self._ready_at = math.inf
 
     def aside(self) -> tuple[UUID, ...]:
         """Give the messages that could not be claimed and are left alone now."""
@@ -89,6 +91,11 @@ class Claims:
                 return begun
         return []
 
+    def take_ready_at(self) -> float:
+        """Give when a lane that kept something back at the last claim may go on; infinite for none, and once told."""
+        ready_at, self._ready_at = self._ready_at, math.inf
+        return ready_at
+
     async def has_lone(self, resenders: Collection[str], *, besides: Sequence[UUID] = ()) -> bool:
         """Tell whether a message is due that may go out by itself now, where these providers are asked by resends."""
         among = Among(ids=(*self.aside(), *besides))
@@ -104,6 +111,7 @@ class Claims:
         try:
             async with transaction(self._engine) as connection:
                 lanes = await find_lanes(self._engine, connection, self._turns, room, among)
+                self._ready_at = lanes.ready_at
                 due = await lanes.lock(connection)
                 if not due:
                     return []

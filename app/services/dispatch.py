@@ -13,14 +13,15 @@ from uuid import UUID
 
 from app.domain.change import Change, Requeue, Work
 from app.domain.delivery_errors import DeliveryError
-from app.domain.lifecycle import settle
+from app.domain.lifecycle import give_back, settle
+from app.domain.message import AttemptPhase
 from app.domain.provider import Accepted, Deferred, SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.retry_budget import RetryBudget
 from app.services.claiming import Claimed, Claims
 from app.services.failover import Settled, sent_on
 from app.services.sparing import all_or_each
-from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
+from app.services.submitting import NEVER_BEGUN, Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.throttling import heed_throttling
 from app.services.webhooks import Adapters, capabilities_of, resenders_of
 from app.store.changes import apply_changes, apply_to_untouched
@@ -29,6 +30,9 @@ from app.store.queue import OpenWork, lock_attempts
 
 _WAITS_FOR_ITS_TURN: Final = 0.9
 """The part of what is left of a message's validity that a retry may wait for its turn: the rest is for sending it."""
+
+_LEAST_PAUSE: Final = 0.005
+"""Seconds that are waited for a lane at least, so that lanes which are ready one after the other share a claim."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -84,6 +88,10 @@ class Dispatcher:
             self._budgets[provider].sent(count, now=now)
         return [self._assignment(each) for each in claimed]
 
+    def ready_in(self) -> float:
+        """Give the seconds until a lane that kept something back may go on; infinite for none, or if told already."""
+        return max(_LEAST_PAUSE, self._claims.take_ready_at() - time.monotonic())
+
     async def send(self, assignment: Assignment) -> Result:
         """Make one attempt; every ending is an outcome, and every outcome can be stored."""
         return Result(assignment=assignment, outcome=await self._submitter.submit(assignment))
@@ -121,8 +129,10 @@ class Dispatcher:
         by_attempt = {(r.assignment.attempt.message_id, r.assignment.attempt.number): r for r in results}
         async with transaction(self._engine) as connection:
             works = await lock_attempts(connection, list(by_attempt))
-            settled = [self._settled(work, by_attempt[work.state.id, work.attempt.number]) for work in works]
-            await apply_changes(connection, await sent_on(connection, settled))
+            found = [(work, by_attempt[work.state.id, work.attempt.number]) for work in works]
+            back = [give_back(w.state, w.attempt, now=w.now, crashes=w.crashes) for w, r in found if _goes_back(w, r)]
+            settled = [self._settled(work, result) for work, result in found if not _goes_back(work, result)]
+            await apply_changes(connection, [*back, *await sent_on(connection, settled)])
 
     def _settled(self, work: OpenWork, result: Result) -> Settled:
         return Settled(work=work, outcome=result.outcome, change=self._decide(work, result, now=work.now))
@@ -166,7 +176,7 @@ class Dispatcher:
             attempt=AttemptRef(message_id=due.state.id, number=claimed.begun.attempts),
             provider=due.provider,
             fence=due.fence,
-            begin_before=claimed.asked_at + (self._config.lease - self._config.send_deadline).total_seconds(),
+            begin_before=self._config.begin_before(claimed.asked_at),
             worth_until=claimed.asked_at + worth_seconds,
             send=SendRequest(
                 sender=due.sender,
@@ -176,4 +186,11 @@ class Dispatcher:
                 validity_seconds=whole_seconds(worth_seconds),
             ),
             begun=claimed.work(),
+            urgent=not due.rank,
         )
+
+
+def _goes_back(work: OpenWork, result: Result) -> bool:
+    """Whether it was not begun and nobody has taken over since: it is given back, and no try is used up."""
+    own = work.attempt.phase is AttemptPhase.STARTED and work.attempt.fence == result.assignment.fence
+    return result.outcome is NEVER_BEGUN and own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ class LanesFound:
     providers: Mapping[str, ProviderLimits]
     shares: Sequence[Share]
     missing: Sequence[UUID]
+    ready_at: float
 
 
 class LaneClaim:
@@ -53,6 +56,9 @@ class LaneClaim:
         self.missing = found.missing
         """Lanes that have no row yet."""
 
+        self.ready_at = found.ready_at
+        """When a lane that has something due may go on, on the monotonic clock; infinite where none has to wait."""
+
         self._grants: Grants | None = None
         self._taken: Counter[tuple[UUID, int]] = Counter()
         self._called: set[str] = set()
@@ -61,7 +67,11 @@ class LaneClaim:
     async def begin(cls, connection: Connection, turns: Turns, room: Room, among: Among) -> Self:
         """Look which lanes have something due that may go now, and share the room out over them."""
         seen = await look(connection, work=room.work, among=among)
+        seen_at = time.monotonic()
         ready = [lane for lane in seen.waiting if lane.meter.available(lane.now)]
+        waits = [
+            lane.meter.ready_at(lane.now) - lane.now for lane in seen.waiting if not lane.meter.available(lane.now)
+        ]
         limited = {lane.provider for lane in ready if lane.is_limited}
         providers = await lock_limits(connection, limited) if limited else {}
         bounds = {name: limits.most(ready[0].now) for name, limits in providers.items()}
@@ -72,7 +82,13 @@ class LaneClaim:
             others=room.others,
             providers={name: most for name, most in bounds.items() if most is not None},
         )
-        found = LanesFound(candidates=candidates, providers=providers, shares=shares, missing=seen.missing)
+        found = LanesFound(
+            candidates=candidates,
+            providers=providers,
+            shares=shares,
+            missing=seen.missing,
+            ready_at=seen_at + min((wait.total_seconds() for wait in waits), default=math.inf),
+        )
         return cls(turns, room, among, found)
 
     async def lock(self, connection: Connection) -> list[DueMessage]:

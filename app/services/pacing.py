@@ -37,12 +37,12 @@ class Pace:
         """Give how many messages may wait for a place, at most as many as are sent at once."""
         return min(self._concurrency, round(self._per_second * AHEAD_SECONDS))
 
-    def room(self, taken: int) -> int:
+    def room(self, taken: int, *, kept: int = 0) -> int:
         """Give how many messages to claim now, where so many are being sent or wait; 0 where that is not worth a claim.
 
-        As long as it is worth it, nobody waits: half of what is ahead is left.
+        As long as it is worth it, nobody waits: half of what is ahead is left. `kept` places are others'.
         """
-        room = self._concurrency + self.ahead() - taken
+        room = self._concurrency - kept + self.ahead() - taken
         return room if room > 0 and room * 2 >= self.ahead() else 0
 
     def reckon(self) -> None:

@@ -165,7 +165,7 @@ class Resolver:
             attempt=AttemptRef(message_id=work.state.id, number=work.attempt.number),
             provider=work.attempt.provider,
             fence=fence,
-            begin_before=asked_at + (lease - self._config.send_deadline).total_seconds(),
+            begin_before=self._config.begin_before(asked_at),
             worth_until=asked_at + worth_seconds,
             send=_send_request(work, worth_seconds),
         )

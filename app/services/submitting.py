@@ -34,8 +34,15 @@ from app.transport import TOO_LATE, Transport
 _log = get_logger(__name__)
 
 
-_NOT_BEGUN: Final = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code=NOT_BEGUN))
-"""Another worker may be about to take over, and counts on nothing's leaving any more."""
+NEVER_BEGUN: Final = Deferred(
+    failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code=NOT_BEGUN)
+)
+"""The moment passed before it was begun, and nothing may leave any more: its lane counts on that, and so does another
+worker that may be about to take over. It is told by its identity."""
+
+_TIMERS_ARE_EARLY_SECONDS: Final = 0.01
+_BEGIN_WITHIN: Final = timedelta(seconds=1)
+"""A grant that is older is not used: what comes to the wire in any second was granted in it or the one before."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,7 +53,7 @@ class Assignment:
     provider: str
     fence: int
     begin_before: float
-    """On the monotonic clock: a worker that was stopped for longer must not begin any more."""
+    """On the monotonic clock: a second after the claim was asked for, or earlier where another worker may take over."""
 
     worth_until: float
     """On the monotonic clock, and never later than `expires_at` is on the database's: after it the message is stale.
@@ -60,6 +67,9 @@ class Assignment:
     begun: OpenWork | None = field(default=None, repr=False)
     """The message as its claim has left it; None where it has been asked about meanwhile."""
 
+    urgent: bool = False
+    """Whether it may take the places that are kept free for one-time codes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchConfig:
@@ -70,6 +80,10 @@ class DispatchConfig:
     lease: timedelta
     send_deadline: timedelta
     policy: LifecyclePolicy
+
+    def begin_before(self, asked_at: float) -> float:
+        """Give until when what is granted now may be begun; both on the monotonic clock."""
+        return asked_at + min(_BEGIN_WITHIN, self.lease - self.send_deadline).total_seconds()
 
 
 Watch = Callable[[str, Awaitable[SendOutcome]], Awaitable[SendOutcome]]
@@ -93,8 +107,12 @@ class Submitter:
         self._watch = watch
 
     async def submit(self, assignment: Assignment) -> SendOutcome:
-        """Make one attempt; every ending is an outcome, and every outcome can be stored."""
-        outcome = storable_outcome(await self._watch(assignment.provider, self._attempt(assignment)))
+        """Make one attempt; every ending is an outcome, and every outcome can be stored.
+
+        One that comes too late is not begun, and ends as `NEVER_BEGUN`.
+        """
+        ended = await self._watch(assignment.provider, self._attempt(assignment))
+        outcome = ended if ended is NEVER_BEGUN else storable_outcome(ended)
         FAST_LINES.write(
             __name__,
             "attempt",
@@ -110,7 +128,7 @@ class Submitter:
         if now >= assignment.worth_until:
             return Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
         if now > assignment.begin_before:
-            return _NOT_BEGUN
+            return NEVER_BEGUN
         adapter = self._adapters.get(assignment.provider)
         if adapter is None:
             return Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_MISSING))
@@ -135,9 +153,12 @@ class Submitter:
             )
             return Deferred(failure=ProviderFailure(error=DeliveryError.UNKNOWN, provider_code="adapter-error"))
         if time.monotonic() > assignment.begin_before:
-            return _NOT_BEGUN  # an adapter that takes so long stands in for a worker that stood still
-        response = await self._transport.perform(request, not_after=assignment.worth_until)
-        return _failed(response) if isinstance(response, TransportFailure) else adapter.parse_send(response)
+            return NEVER_BEGUN  # an adapter that takes so long stands in for a worker that stood still
+        latest = min(assignment.worth_until, assignment.begin_before)
+        response = await self._transport.perform(request, not_after=latest)
+        if isinstance(response, TransportFailure):
+            return _failed(response, stale=time.monotonic() >= assignment.worth_until - _TIMERS_ARE_EARLY_SECONDS)
+        return adapter.parse_send(response)
 
     def _status_url(self, assignment: Assignment) -> str:
         provider = assignment.provider
@@ -156,11 +177,13 @@ def _as_of_now(assignment: Assignment) -> SendRequest:
     return send if left == send.validity_seconds else replace(send, validity_seconds=left)
 
 
-def _failed(failure: TransportFailure) -> SendOutcome:
+def _failed(failure: TransportFailure, *, stale: bool) -> SendOutcome:
     """Draw the line that everything rests on: without a connection nothing was sent; with one, who knows."""
     match failure.phase:
-        case FailurePhase.NOT_CONNECTED if failure.reason == TOO_LATE:
+        case FailurePhase.NOT_CONNECTED if stale:
             return Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
+        case FailurePhase.NOT_CONNECTED if failure.reason == TOO_LATE:
+            return NEVER_BEGUN
         case FailurePhase.NOT_CONNECTED:
             error = DeliveryError.PROVIDER_UNAVAILABLE
             return Deferred(failure=ProviderFailure(error=error, provider_code=failure.reason))

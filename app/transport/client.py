@@ -54,7 +54,8 @@ class Transport:
         The URL may be written in an equal form (`%7E` as `~`). Nothing is raised but `CancelledError`;
         after a cancellation, as after a bug, the outcome is unknown.
 
-        Without a connection by `not_after` (monotonic) it fails as `too-late`, and nothing was sent.
+        Without a connection by `not_after` (monotonic) it fails as `too-late`, or as `connect-timeout` where there
+        was half a second at least to open one, and nothing was sent.
         What has not left this machine when this returns or raises is dropped, and never arrives.
         """
         outgoing = compose(request)

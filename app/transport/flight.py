@@ -8,6 +8,7 @@ request under the same name as a refused one.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from app.domain.http import FailurePhase, TransportFailure
 from app.transport.reasons import why_cut, why_not_connected
 
 TOO_LATE: Final = "too-late"
-"""The reason where no connection was obtained by the caller's latest moment."""
+"""The reason where no connection was obtained by the caller's latest moment, and the other side is not to blame."""
+
+_FAIR_SECONDS: Final = 0.5
+"""Who had so long to open a connection, and did not, has failed to; who had less was only asked too late."""
 
 
 class Stage(StrEnum):
@@ -57,6 +61,7 @@ class Flight:
     not_after: float  # the latest moment of obtaining a connection, in the same time
 
     stage: Stage = Stage.NEW
+    _connecting_since: float = math.inf
     _connection: Connection | None = None
     _wire: asyncio.Transport | None = None
 
@@ -67,8 +72,8 @@ class Flight:
     def connect(self) -> None:
         """Open a connection, its name lookup and TLS handshake included, within `connect_seconds`."""
         self.stage = Stage.CONNECTING
-        limit = asyncio.get_running_loop().time() + self.connect_seconds
-        self.timer.reschedule(min(self.deadline, limit, self.not_after))
+        self._connecting_since = asyncio.get_running_loop().time()
+        self.timer.reschedule(min(self.deadline, self._connecting_since + self.connect_seconds, self.not_after))
 
     def obtain(self, connection: Connection) -> None:
         """Have a connection to be written to: from here on nobody can be sure that the request was not taken.
@@ -101,11 +106,12 @@ class Flight:
     def failure(self, error: Exception) -> TransportFailure:
         """Say what the end of this flight means."""
         phase = FailurePhase.CONNECTED if self.stage is Stage.CONNECTED else FailurePhase.NOT_CONNECTED
+        cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
         if phase is FailurePhase.NOT_CONNECTED and self.is_too_late():
-            return TransportFailure(phase=phase, reason=TOO_LATE)
+            had_time = self.not_after - self._connecting_since >= _FAIR_SECONDS and not isinstance(cause, TooLate)
+            return TransportFailure(phase=phase, reason=_LATE[Stage.CONNECTING] if had_time else TOO_LATE)
         if self.timer.expired():
             return TransportFailure(phase=phase, reason=_LATE[self.stage])
-        cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
         word = why_cut if phase is FailurePhase.CONNECTED else why_not_connected
         return TransportFailure(phase=phase, reason=word(cause))
 

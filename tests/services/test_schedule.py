@@ -187,11 +187,14 @@ async def test_what_is_left_of_a_messages_validity_is_never_overestimated(
 
 
 class Stopped(Dispatcher):
-    """Stops the whole process between a claim and its sends, as SIGSTOP or a full swap would."""
+    """Stops the whole process once between a claim and its sends, as SIGSTOP or a full swap would."""
+
+    _stood_still = False
 
     async def claim(self, *, limit: int, others: int | None = None, alone: bool = False) -> list[Assignment]:
         claimed = await super().claim(limit=limit, others=others, alone=alone)
-        if claimed:
+        if claimed and not self._stood_still:
+            self._stood_still = True
             time.sleep(1.1)  # noqa: ASYNC251 - it is the loop that has to stand still
         return claimed
 

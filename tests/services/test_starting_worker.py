@@ -54,13 +54,13 @@ async def test_a_loop_that_lost_the_database_comes_back_after_a_random_part_of_a
     claim = context.dispatcher.claim
     claims = 0
 
-    async def lost_once(*, limit: int) -> object:
+    async def lost_once(*, limit: int, others: int | None = None) -> object:
         nonlocal claims
         claims += 1
         if claims == 1:
             raise StoreUnavailable("gone")
         worker.stop()
-        return await claim(limit=limit)
+        return await claim(limit=limit, others=others)
 
     monkeypatch.setattr(context.dispatcher, "claim", lost_once)
     async with asyncio.timeout(5):

@@ -41,8 +41,8 @@ async def test_what_is_claimed_at_the_moment_of_the_stop_is_given_back(
     worker, context = worker_of(shared_database_url)
     claim = context.dispatcher.claim
 
-    async def claim_and_stop(*, limit: int) -> list[Assignment]:
-        claimed = await claim(limit=limit)
+    async def claim_and_stop(*, limit: int, others: int | None = None) -> list[Assignment]:
+        claimed = await claim(limit=limit, others=others)
         if claimed:
             worker.stop()
         return claimed
