@@ -14,6 +14,7 @@ from app.api.operation import ANY, LIMITS, WITH_BODY, WITH_KEY, Operation
 from app.api.operations_of_limits import OF_LIMITS
 from app.api.operations_of_pausing import OF_PAUSING
 from app.api.operations_of_pools import OF_POOLS
+from app.api.operations_of_queues import OF_QUEUES
 from app.domain.delivery_errors import DeliveryError
 from app.domain.errors import ErrorCode
 
@@ -105,6 +106,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     **OF_POOLS,
     **OF_PAUSING,
+    **OF_QUEUES,
     **OF_LIMITS,
     "list_errors": Operation(
         answers="Every error with its cause and its remedy.",
@@ -156,6 +158,7 @@ TAGS: Final[list[dict[str, str]]] = [
     },
     {"name": "routes", "description": "Where messages go that name no sender, by how their recipient begins."},
     {"name": "pausing", "description": "Stop sending for a while, and go on. Nothing that waits is lost."},
+    {"name": "queues", "description": "What waits to be sent, how fast it goes, and what holds it up."},
     {"name": "senders", "description": "What messages are sent from, and how fast. Operators add and change them."},
     {"name": "limits", "description": "What is usual for senders, provider accounts and accounts. For operators."},
     {"name": "audits", "description": "Providers' own records of each day beside ours. For operators."},

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.api.moments import Moment
 from app.api.texts import Line
 from app.domain.errors import ErrorCode, FieldError, Refusal
+from app.domain.figures import LaneFilter
 from app.domain.priority import Priority
 from app.domain.status import Direction, MessageStatus
 from app.store.accounts import AccountFilter
@@ -91,7 +92,7 @@ class ListQuery(BaseModel):
         )
 
 
-Filters: TypeAlias = MessageFilter | DayRange | SenderFilter | AccountFilter
+Filters: TypeAlias = MessageFilter | DayRange | SenderFilter | AccountFilter | LaneFilter
 """What a list is narrowed to, and a cursor belongs to."""
 
 

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Final
 from uuid import UUID
 
@@ -99,11 +100,32 @@ class LaneFigures:
         self.ahead = [sum(each.segments for each in depths if each.rank <= rank) for rank in _RANKS]
         """Segments that go before a message which comes now, by its rank."""
 
+    def by_rank(self) -> list[Depth]:
+        """Give what waits, one depth for each priority, the most urgent first."""
+        found = {each.rank: each for each in self.depths}
+        limits = self.limits
+        return [
+            found.get(rank) or Depth(account_id=limits.account_id, lane=limits.id, rank=rank, queued=0)
+            for rank in _RANKS
+        ]
+
     def drain_seconds(self, now: float) -> float | None:
         """Give how long it takes to send what is due; None while it is paused."""
         if self.outlook is None:
             return None
         return max(0.0, self.outlook.drained_at(self.ahead[-1]) - now) if self.ahead[-1] else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneFilter:
+    """What a list of lanes is narrowed to; None leaves a property free."""
+
+    account_id: UUID | None = None
+    provider: str | None = None
+
+    def holds(self, limits: LaneLimits) -> bool:
+        """Whether a lane belongs to the list."""
+        return self.account_id in {None, limits.account_id} and self.provider in {None, limits.provider}
 
 
 class Figures:
@@ -137,6 +159,12 @@ class Figures:
         if figures is None or figures.outlook is None:
             return None
         return figures.outlook.sends_at(figures.ahead[rank], segments, earliest=earliest)
+
+    def lanes_after(self, after: UUID | None, wanted: LaneFilter, *, limit: int) -> list[LaneFigures]:
+        """Give the first lanes that match, in the order of their ids, beginning behind that one."""
+        places = (lane for lane in self.lanes if after is None or lane > after)
+        matching = (lane for lane in places if wanted.holds(self.lanes[lane].limits))
+        return [self.lanes[lane] for lane in nsmallest(limit, matching)]
 
     def rate_of(self, account_id: UUID) -> float:
         """Give how many messages of an account go in a second: those of its lanes that have something due."""

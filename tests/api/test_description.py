@@ -185,7 +185,7 @@ async def test_an_idempotency_key_is_described_as_it_is_read(
     assert (SCHEMAS.faults(key, schema) == [], answer.status_code) == ((True, 202) if taken else (False, 400))
 
 
-GUARDED = ("messages", "audits", "pools", "routes", "senders", "sending-rates", "accounts", "providers")
+GUARDED = ("messages", "queues", "audits", "pools", "routes", "senders", "sending-rates", "accounts", "providers")
 
 
 def test_a_key_is_asked_for_wherever_something_of_an_account_is() -> None:

@@ -76,6 +76,7 @@ async def test_the_description_is_served_whole(client: httpx.AsyncClient) -> Non
         "/v1/accounts/{account_id}/resume",
         "/v1/providers/{provider}/pause",
         "/v1/providers/{provider}/resume",
+        "/v1/queues",
         "/v1/senders",
         "/v1/senders/{sender_id}",
         "/v1/sending-rates",
