@@ -118,6 +118,33 @@ async def test_a_provider_that_dies_under_load_costs_no_more_than_what_was_under
     assert complaints == []
 
 
+async def test_a_provider_that_hangs_is_left_long_before_its_calls_end_and_what_it_may_have_taken_stays_with_it(
+    own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
+) -> None:
+    plan = live(ordinary(400), senders=[POOL])
+    await make_pool(engine, shop.name)
+    calls = {"GATEWAY_DISPATCH__SEND_DEADLINE_SECONDS": "20", "GATEWAY_DISPATCH__LEASE_SECONDS": "25"}
+    waits = {"GATEWAY_DISPATCH__EVIDENCE_WAIT_SECONDS": "40", "GATEWAY_DISPATCH__CONCURRENCY": "64"}
+    with (
+        FakeProvider(always(Conduct.HANG)) as a,
+        FakeProvider() as b,
+        Fleet(own_database_url, tmp_path, **calls, **waits, **settings_of(a=a, b=b)) as fleet,
+    ):
+        fleet.start("api", *WORKERS)
+        fleet.wait_until_ready()
+        load = Load(api_url=fleet.api_url, credentials=shop.live)
+        await load.send(plan, over_seconds=20)
+        run = await settled_with(engine, fleet, load, a, b)
+        complaints = fleet.complaints()
+    show(f"hangs: left within {longest_wait(run):.2f} s; {a.log.taken().total()} of {len(plan)} taken by it")
+    assert violations(run) == []
+    assert {message.status for message in run.messages} == {MessageStatus.DELIVERED}
+    assert by_both(a, b) == set()
+    assert a.log.taken().total() <= len(WORKERS) * 64 + 5
+    assert longest_wait(run) <= LEAVES_WITHIN_SECONDS
+    assert complaints == []
+
+
 async def test_traffic_returns_gradually_to_a_provider_that_is_back(
     own_database_url: str, engine: Engine, shop: Tenant, tmp_path: Path
 ) -> None:
