@@ -37,14 +37,15 @@ class Taken:
     arrivals: array[float] = field(default_factory=lambda: array("d"))
     """When each message came, by the clock that all processes of the machine share."""
 
-    messages: set[bytes] = field(default_factory=set)
-    """Their ids, each once."""
+    messages: dict[bytes, float] = field(default_factory=dict)
+    """When each of them came first, by its id."""
 
     def take(self, request: bytes) -> bytes:
         """Count one request and give its answer."""
-        self.arrivals.append(time.monotonic())
+        now = time.monotonic()
+        self.arrivals.append(now)
         start = request.find(_REFERENCE) + len(_REFERENCE)
-        self.messages.add(request[start : start + _ID_LENGTH])
+        self.messages.setdefault(request[start : start + _ID_LENGTH], now)
         return _ANSWER % len(self.arrivals)
 
 
@@ -82,13 +83,18 @@ class _Connection(asyncio.Protocol):
 
 
 def obey(order: dict[str, Any], taken: list[Taken]) -> dict[str, Any]:
-    """Begin anew where a latency is given, and tell what came: how many, how many different ones, and when."""
+    """Begin anew where a latency is given, and tell what came: how many, how many different ones, and when.
+
+    Where messages are named, it tells when each of them came first, by the machine's monotonic clock.
+    """
     if "latency_seconds" in order:
         taken[:] = [Taken(latency_seconds=order["latency_seconds"])]
     now = taken[-1]
     told: dict[str, Any] = {"requests": len(now.arrivals), "cpu_seconds": time.process_time()}
     if order.get("whole"):
         told |= {"messages": len(now.messages), "arrivals": list(now.arrivals)}
+    if "first_seen" in order:
+        told["first_seen"] = [now.messages.get(each.encode()) for each in order["first_seen"]]
     return told
 
 

@@ -48,7 +48,11 @@ class Provider:
         told = self._order(whole=True)
         return Arrived(requests=told["requests"], messages=told["messages"], at=told["arrivals"])
 
-    def _order(self, **order: float | bool) -> dict[str, Any]:
+    def first_seen(self, messages: Sequence[str]) -> list[float | None]:
+        """Tell when each of these messages came first; None of one that has not come."""
+        return list(self._order(first_seen=list(messages))["first_seen"])
+
+    def _order(self, **order: float | bool | list[str]) -> dict[str, Any]:
         self._orders.write(f"{json.dumps(order)}\n")
         self._orders.flush()
         told: dict[str, Any] = json.loads(self._answers.readline())
