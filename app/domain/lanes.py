@@ -115,15 +115,15 @@ class Meter:
             day_segments=self._sent_on(now.date()) + segments,
         )
 
-    def ready_at(self, now: datetime) -> datetime:
-        """Give when a message of one segment may go; now where one may."""
+    def ready_at(self, now: datetime, segments: int = 1) -> datetime:
+        """Give when a message of so many segments may go; now where it may."""
         allowance = self.allowance(now)
         if self.not_before is not None and now < self.not_before:
             return self.not_before
-        if allowance.today < 1:
+        if allowance.today < segments:
             return datetime.combine(now.date() + timedelta(days=1), time(tzinfo=UTC))
         rate, _ = self._in_force(now)
-        missing = max(0.0, 1 - allowance.left)
+        missing = max(0.0, min(segments, allowance.burst) - allowance.left)
         return now + math.ceil(missing / rate * 1_000_000 - _TRIFLE) * _MICROSECOND
 
     def _in_force(self, now: datetime) -> tuple[float, float]:

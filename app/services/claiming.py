@@ -101,7 +101,7 @@ class Claims:
         among = Among(ids=(*self.aside(), *besides))
         async with transaction(self._engine) as connection:
             found = await look(connection, work=Work.SEND_ALONE, among=among)
-            if found.missing or any(lane.meter.available(lane.now) for lane in found.waiting):
+            if found.missing or any(lane.may_go for lane in found.waiting):
                 return True
             return await has_lone_resend(connection, resenders, besides=among.ids)
 

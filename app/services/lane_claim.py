@@ -68,10 +68,8 @@ class LaneClaim:
         """Look which lanes have something due that may go now, and share the room out over them."""
         seen = await look(connection, work=room.work, among=among)
         seen_at = time.monotonic()
-        ready = [lane for lane in seen.waiting if lane.meter.available(lane.now)]
-        waits = [
-            lane.meter.ready_at(lane.now) - lane.now for lane in seen.waiting if not lane.meter.available(lane.now)
-        ]
+        ready, held = _by_readiness(seen.waiting)
+        waits = [lane.meter.ready_at(lane.now, lane.segments) - lane.now for lane in held]
         limited = {lane.provider for lane in ready if lane.is_limited}
         providers = await lock_limits(connection, limited) if limited else {}
         bounds = {name: limits.most(ready[0].now) for name, limits in providers.items()}
@@ -141,6 +139,24 @@ async def find_lanes(engine: Engine, connection: Connection, turns: Turns, room:
             await add_test_lanes(beside, lanes.missing)
         lanes = await LaneClaim.begin(connection, turns, room, among)
     return lanes
+
+
+def _by_readiness(waiting: Sequence[WaitingLane]) -> tuple[list[WaitingLane], list[WaitingLane]]:
+    """Part those whose next message may go from those that wait for it.
+
+    What is less urgent waits, too, or it would use up again and again what a dear message of its lane waits for. Such a
+    lane takes no part in a claim: those that can take none would otherwise crowd out those that can.
+    """
+    ready: list[WaitingLane] = []
+    held: dict[UUID, WaitingLane] = {}
+    for lane in sorted(waiting, key=lambda each: each.rank):
+        if lane.lane in held:
+            continue
+        if lane.may_go:
+            ready.append(lane)
+        else:
+            held[lane.lane] = lane
+    return ready, list(held.values())
 
 
 def _candidate(lane: WaitingLane) -> Candidate:

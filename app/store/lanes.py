@@ -50,12 +50,12 @@ _IS_LIMITED: Final = """
 _LEAP: Final = f"""
     WITH RECURSIVE waiting AS (
         (
-            SELECT lane, priority, due_at FROM dispatch_queue WHERE work = :work AND {SENDABLE}
+            SELECT lane, priority, due_at, segments FROM dispatch_queue WHERE work = :work AND {SENDABLE}
             ORDER BY lane, priority, due_at LIMIT 1
         )
         UNION ALL
         SELECT following.* FROM waiting CROSS JOIN LATERAL (
-            SELECT q.lane, q.priority, q.due_at FROM dispatch_queue AS q
+            SELECT q.lane, q.priority, q.due_at, q.segments FROM dispatch_queue AS q
             WHERE q.work = :work AND {SENDABLE} AND (q.lane, q.priority) > (waiting.lane, waiting.priority)
             ORDER BY q.lane, q.priority, q.due_at LIMIT 1
         ) AS following
@@ -65,14 +65,14 @@ _LEAP: Final = f"""
 # Lone messages are few, and what is named is looked up by its id.
 _NAME: Final = f"""
     WITH waiting AS (
-        SELECT lane, priority, min(due_at) AS due_at FROM dispatch_queue
-        WHERE work = :work AND {SENDABLE} AND message_id {IS_AMONG} GROUP BY lane, priority
+        SELECT DISTINCT ON (lane, priority) lane, priority, due_at, segments FROM dispatch_queue
+        WHERE work = :work AND {SENDABLE} AND message_id {IS_AMONG} ORDER BY lane, priority, due_at
     )
 """  # noqa: S608 - constants of this module
 
 _LOOK: Final = f"""
-    SELECT waiting.lane, waiting.priority, l.account_id, l.provider, {LIMITS}, l.weight, a.weight AS account_weight,
-           coalesce({_IS_LIMITED}, false) AS is_limited, now() AS now
+    SELECT waiting.lane, waiting.priority, waiting.segments, l.account_id, l.provider, {LIMITS}, l.weight,
+           a.weight AS account_weight, coalesce({_IS_LIMITED}, false) AS is_limited, now() AS now
     FROM waiting LEFT JOIN lanes AS l ON l.id = waiting.lane {WITH_OTHERS}
     WHERE waiting.due_at <= now() AND (l.id IS NULL OR ({IS_OPEN}))
 """  # noqa: S608 - constants of this module
@@ -116,11 +116,19 @@ class WaitingLane:
     weight: float
     account_weight: float
     meter: Meter
+    segments: int
+    """Of the message whose turn is next."""
+
     is_limited: bool
     """Whether its provider has limits of its own, or comes back after it was left alone."""
 
     now: datetime
     """The database's time."""
+
+    @property
+    def may_go(self) -> bool:
+        """Whether its next message may go now."""
+        return self.meter.allowance(self.now).fits(self.segments)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -161,6 +169,7 @@ def _waiting_lane(row: Row[Any]) -> WaitingLane:
         weight=row.weight,
         account_weight=row.account_weight,
         meter=lane_meter(row),
+        segments=row.segments,
         is_limited=row.is_limited,
         now=row.now,
     )

@@ -10,16 +10,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import httpx
 import pytest
 
+from app.domain.priority import Priority
 from app.services.administration import Administration
 from app.store.engine import Engine
 from tests.bench.harness.client import percentile
-from tests.bench.harness.filling import fill
-from tests.bench.harness.pgbench import Rows
 from tests.bench.harness.provider_process import Provider, running_provider
+from tests.support.backlog import queue_messages
 from tests.support.gateway import FAST, Tenant, tenant
 from tests.support.observation import count
 from tests.support.processes import Fleet
@@ -35,22 +34,7 @@ ANSWERED_AFTER_SECONDS: Final = 0.075
 SLOW: Final = Decimal(10)
 """Segments per second of a sender that codes and bulk share: the next of them may go within a tenth of a second."""
 
-_BULK: Final = "UPDATE dispatch_queue SET priority = 2", "UPDATE messages SET priority = 2", "VACUUM ANALYZE"
 _LEFT: Final = "SELECT count(*) FROM dispatch_queue WHERE priority = 2"
-
-
-async def fill_with_bulk(engine: Engine, *, sender: str, messages: int) -> None:
-    """Queue so many bulk messages of one segment from a sender."""
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(url)
-    try:
-        row = await connection.fetchrow("SELECT account_id, id FROM senders WHERE address = $1", sender)
-        assert row is not None
-        await fill(connection, Rows(account=row["account_id"], sender=sender, lane=row["id"]), messages=messages)
-        for statement in _BULK:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def send_codes(fleet: Fleet, by: Tenant, *, sender: str, codes: int, each_seconds: float) -> dict[str, float]:
@@ -89,7 +73,7 @@ def start_workers(fleet: Fleet, provider: Provider, **settings: str) -> None:
 async def test_codes_pass_a_queue_of_bulk_messages(own_database_url: str, engine: Engine, tmp_path: Path) -> None:
     await tenant(engine, "news", BULK_SENDER)
     bank = await tenant(engine, "bank", CODE_SENDER)
-    await fill_with_bulk(engine, sender=BULK_SENDER, messages=2_000)
+    await queue_messages(engine, sender=BULK_SENDER, messages=2_000, priority=Priority.BULK)
     with running_provider() as provider, Fleet(own_database_url, tmp_path) as fleet:
         provider.reset(latency_seconds=ANSWERED_AFTER_SECONDS)
         fleet.start("api")
@@ -118,7 +102,7 @@ async def test_codes_wait_no_second_behind_a_hundred_thousand_bulk_messages(
     await admin.add_sender(account="news", address=BULK_SENDER, provider="sandbox", rate=rate)
     if sender != BULK_SENDER:
         await admin.add_sender(account=who, address=sender, provider="sandbox", rate=FAST)
-    await fill_with_bulk(engine, sender=BULK_SENDER, messages=BACKLOG)
+    await queue_messages(engine, sender=BULK_SENDER, messages=BACKLOG, priority=Priority.BULK)
     with running_provider() as provider, Fleet(own_database_url, tmp_path) as fleet:
         provider.reset(latency_seconds=ANSWERED_AFTER_SECONDS)
         fleet.start("api")
