@@ -85,9 +85,10 @@ OF_MESSAGES: Final = {
         ),
     ),
     ErrorCode.QUEUE_FULL: Remedy(
-        cause="As many messages of your account wait to be sent as it may have waiting.",
+        cause="As many messages of your account wait to be sent as it may have waiting, or so much waits at this "
+        "sender that it would come to the message too late.",
         remedy="Wait for as long as Retry-After says, and send the same request again with its Idempotency-Key. If it "
-        "lasts, compare what you send with your senders' rates.",
+        "lasts, compare what you send with your senders' rates: `GET /v1/queues` shows both.",
         example=Refusal(
             ErrorCode.QUEUE_FULL,
             "1000000 messages of your account wait to be sent, and more may not. Send again when there are fewer, or "
