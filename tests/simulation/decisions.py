@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain import inquiry, lifecycle, reconciling, resolving, waiting
+from app.domain import failover, inquiry, lifecycle, reconciling, resolving, waiting
 from app.domain.change import Change
+from app.domain.delivery_errors import DeliveryError
 from app.domain.evidence import ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
 
@@ -34,6 +35,10 @@ class Decisions:
     unanswered: Decision = resolving.unanswered
     resolve: Decision = resolving.resolve
     looked_up: Decision = reconciling.looked_up
+    seeks_another: Callable[..., DeliveryError | None] = failover.seeks_another
+    failed_over: Decision = failover.failed_over
+    may_move: Callable[..., bool] = failover.may_move
+    moved: Decision = failover.moved
 
 
 REAL: Final = Decisions()

@@ -56,6 +56,9 @@ class Fault(StrEnum):
     TRANSACTION_FAILED = "transaction failed"
     COMMIT_UNANSWERED = "commit not answered"
 
+    SENT_ON = "sent on from another sender"
+    MOVED = "moved to another sender while it waited"
+
     CANCELED = "canceled"
     STALE = "expired"
     POISONED = "set aside as poison"

@@ -201,7 +201,7 @@ def most_attempts(events: Iterable[StatusEvent], policy: LifecyclePolicy) -> int
     """As many as there may be tries, once more if it was redriven, and those that cost none."""
     told = list(events)
     free = sum(
-        event.reason in {EventReason.GIVEN_BACK, EventReason.NO_EVIDENCE}
+        event.reason in {EventReason.GIVEN_BACK, EventReason.NO_EVIDENCE, EventReason.FAILED_OVER}
         or (event.reason is EventReason.RETRY and event.error in {None, DeliveryError.RATE_LIMITED})
         for event in told
     )

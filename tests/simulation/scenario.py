@@ -150,6 +150,8 @@ def _rates(random: Random, kind: Kind, capabilities: Capabilities) -> dict[Fault
     if (kind.can_be_asked or capabilities.fetch) and random.random() < 0.5:
         # Reports would tell before anything needs to be asked.
         rates[Fault.REPORT_DROPPED] = 1.0
+    if random.random() < 0.3:
+        rates |= {Fault.SENT_ON: random.uniform(0.3, 1), Fault.MOVED: random.uniform(0.1, 0.5)}
     return rates
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from app.domain.change import Work
+from app.domain.change import Change, EventReason, Work
 from app.domain.delivery_errors import DeliveryError
-from app.domain.message import AttemptPhase
+from app.domain.message import AttemptPhase, MessageState
+from app.domain.pools import Member
 from app.domain.provider import Deferred, ProviderFailure, SendOutcome
 from app.domain.references import AttemptRef
+from app.domain.sender import SenderType
 from app.domain.status import MessageStatus
 from tests.simulation.crew import Labour, Step, Worker
 from tests.simulation.database import Database, StoreUnavailable
@@ -18,9 +21,25 @@ from tests.simulation.decisions import Decisions
 from tests.simulation.faults import Chances, Fault
 from tests.simulation.provider import Exchange, Provider
 from tests.simulation.scenario import SEND_DEADLINE, Scenario, Text
+from tests.simulation.store import QueueRow
 from tests.simulation.timeline import Timeline
 
 PROVIDER = "acme"
+FIRST = "+12025550120"
+OTHER = Member(
+    sender_id=UUID(int=1),
+    address="+12025550121",
+    number_type=SenderType.TEN_DLC,
+    provider=PROVIDER,
+    weight=1,
+    countries=None,
+    place=None,
+)
+"""Another sender, through the same provider: what that has taken by either way is counted in one place."""
+
+MOST = 2
+"""As if the pool had three members."""
+
 STALE = Deferred(failure=ProviderFailure(error=DeliveryError.EXPIRED))
 LATE = Deferred(failure=ProviderFailure(error=DeliveryError.PROVIDER_UNAVAILABLE, provider_code="worker-was-stopped"))
 
@@ -55,6 +74,7 @@ class Sending:
     def deliver(self, worker: Worker, text: Text) -> Labour:
         """Make one attempt."""
         around, message_id = self.around, text.state.id
+        self._move(message_id)
         asked_at = around.timeline.seconds
         fence = around.database.store.next_fence()
         try:
@@ -112,6 +132,40 @@ class Sending:
             except StoreUnavailable:
                 continue
 
+    def _move(self, message_id: UUID) -> None:
+        """Lead what waits to another sender of its pool, as a sweep may do before any claim."""
+        around, store = self.around, self.around.database.store
+        row, message, now = store.queue.get(message_id), store.messages[message_id], around.database.now
+        if row is None or row.leased_until is not None or row.work is not Work.SEND or self._moves(message_id) >= MOST:
+            return
+        newest = store.newest_attempt(message_id).phase if message.attempts else None
+        if around.decisions.may_move(message, newest, now=now) and around.chances.strikes(Fault.MOVED):
+            moved = around.decisions.moved(message, OTHER, from_sender=FIRST, due_at=row.due_at, now=now)
+            with suppress(StoreUnavailable):
+                around.database.commit([moved])
+
+    def _moves(self, message_id: UUID) -> int:
+        history = self.around.database.store.history[message_id]
+        return sum(line.event.reason is EventReason.FAILED_OVER for line in history)
+
+    def _sent_on(self, message: MessageState, outcome: SendOutcome, change: Change, row: QueueRow | None) -> Change:
+        """Let another sender have its turn instead of what settling makes of it, where the dice fall so."""
+        around = self.around
+        if row is None or around.decisions.seeks_another(message, outcome, change) is None:
+            return change
+        if self._moves(message.id) >= MOST or not around.chances.strikes(Fault.SENT_ON):
+            return change
+        return around.decisions.failed_over(
+            message,
+            outcome,
+            change,
+            OTHER,
+            from_sender=FIRST,
+            tries=row.tries,
+            crashes=row.crashes,
+            now=around.database.now,
+        )
+
     def _settle(self, ref: AttemptRef, outcome: SendOutcome, fence: int) -> bool:
         around, store = self.around, self.around.database.store
         message, attempt = store.messages[ref.message_id], store.attempts[ref.message_id][ref.number]
@@ -130,7 +184,7 @@ class Sending:
             crashes=row.crashes if row else 0,
         )
         try:
-            around.database.commit([change])
+            around.database.commit([self._sent_on(message, outcome, change, row)])
         except StoreUnavailable:
             return False
         return True

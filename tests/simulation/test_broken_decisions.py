@@ -15,6 +15,7 @@ from app.domain.evidence import NoAnswer, ProviderMessage
 from app.domain.inquiry import Inquiry, Sighting
 from app.domain.message import DeliveryGuarantee, MessageState
 from app.domain.provider import Capabilities, Deferred, SendOutcome, Unknown
+from app.domain.status import MessageStatus
 from tests.simulation.decisions import REAL, Decisions
 from tests.simulation.faults import Fault
 from tests.simulation.scenario import scenario
@@ -148,6 +149,17 @@ def looked_up_in_vain(message: MessageState, attempt: Any, _answer: Any, **told:
     return REAL.looked_up(message, attempt, NoAnswer(reason="not read"), **told)
 
 
+def sent_on_although_unknown(message: Any, outcome: SendOutcome, change: Change) -> Any:
+    if isinstance(outcome, Unknown):
+        return outcome.failure.error
+    return REAL.seeks_another(message, outcome, change)
+
+
+def sent_on_once_it_is_over(message: Any, outcome: SendOutcome, change: Change) -> Any:
+    still = replace(message, status=MessageStatus.SENDING)
+    return REAL.seeks_another(still, outcome, replace(change, event=replace(change.event, applied=True)))
+
+
 BROKEN: Final[dict[str, list[Callable[..., Any]]]] = {
     "not_found": [absent_at_the_first_look, absent_while_the_records_lag],
     "settle": [settled_by_whoever_comes, retried_although_unknown, forgiven_whatever_came_back],
@@ -166,6 +178,7 @@ BROKEN: Final[dict[str, list[Callable[..., Any]]]] = {
     "claim": [stale_ones_claimed],
     "report": [reports_of_any_attempt_count, reports_leave_it_to_the_queue],
     "unanswered": [unanswered_and_forgotten],
+    "seeks_another": [sent_on_although_unknown, sent_on_once_it_is_over],
     "looked_up": [looked_up_once, looked_up_in_vain],
 }
 
