@@ -66,6 +66,12 @@ _STAYS_OPEN: Final = "UPDATE circuits SET open_until = now() + interval '1 minut
 _OPEN_FOR_LONG: Final = "UPDATE circuits SET open_until = now() WHERE state = 'open'"
 
 
+@pytest.fixture
+def circuits_in_real_time() -> bool:
+    """Here it is measured for how long a circuit stays open."""
+    return True
+
+
 async def execute(engine: Engine, *statements: str) -> None:
     """Change something behind the gateway's back, as passing time would."""
     async with engine.begin() as connection:

@@ -18,6 +18,7 @@ from tests.faults.torture.schedule import SERVERS, WORKERS
 from tests.support.balancer import Balancer
 from tests.support.batches import Planned, live, ordinary
 from tests.support.chaos_proxy import ChaosProxy
+from tests.support.circuits import shorten_openings
 from tests.support.load import Load
 from tests.support.own_postgres import Database, OwnPostgres, own_postgres
 from tests.support.processes import Fleet, free_port
@@ -126,6 +127,7 @@ def site(directory: Path, seed: int) -> Iterator[Site]:
         backstage = enter(Backstage())
         engine = create_engine(database.url, application="tests")
         stack.callback(lambda: backstage.call(engine.dispose()))
+        backstage.call(shorten_openings(engine))
         backstage.call(add_senders(engine, database.shop.name, accounts))
         balancer = Balancer([f"http://127.0.0.1:{each}" for each in ports.values()])
         backstage.start(_serve(balancer, port))
