@@ -126,3 +126,15 @@ async def test_a_dear_code_is_not_overtaken_by_cheap_messages_of_its_sender(
         one = "(SELECT message_id FROM dispatch_queue LIMIT 1)"
         await connection.execute(text(f"UPDATE dispatch_queue SET segments = 6, priority = 0 WHERE message_id = {one}"))
     assert await claim_all(dispatcher, limit=64, claims=3) == []
+
+
+async def test_of_very_many_lanes_of_one_account_those_of_another_have_their_share(
+    engine: Engine, dispatcher: Dispatcher
+) -> None:
+    await tenant(engine, "small", "+12025550101")
+    await tenant(engine, "large", SENDER)
+    await queue_messages(engine, sender=SENDER, messages=2_000, lanes=400)
+    await queue_messages(engine, sender="+12025550101", messages=500)
+    senders = Counter(each.send.sender for each in await claim_all(dispatcher, limit=64, claims=10))
+    assert senders.total() == 640
+    assert 300 <= senders["+12025550101"] <= 340
