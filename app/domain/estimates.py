@@ -8,7 +8,6 @@ datetimes: one is reckoned for every message that is accepted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,13 +55,6 @@ class Outlook:
         days, within = divmod(upto - self.today - 1, max(1, self.daily_cap))
         midnight = (math.floor(self.start / _DAY) + 1 + days) * _DAY
         return midnight + max(0.0, within + 1 - self.burst) / self.rate
-
-
-def share_of_provider(provider_rate: float | None, lane_rates: Iterable[float]) -> float:
-    """Give the part of its rate that each lane can use, where those in which something waits share one provider's."""
-    if provider_rate is None:
-        return 1.0
-    return min(1.0, provider_rate / max(sum(lane_rates), provider_rate))
 
 
 def room_after(seconds: float) -> int:

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from app.domain.estimates import Outlook, share_of_provider
+from app.domain.estimates import Outlook
 from app.domain.priority import PRIORITIES
 
 _RANKS: Final = range(len(PRIORITIES))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Depth:
-    """What waits of one account, in one lane, at one priority."""
+    """What waits of one account, in one lane, at one priority; not frozen, for speed alone."""
 
     account_id: UUID
     lane: UUID
@@ -132,63 +132,86 @@ class Figures:
     """One look at the queue, and what this process has accepted since."""
 
     def __init__(
-        self, *, at: float, depths: Iterable[Depth], limits: Iterable[LaneLimits], caps: Mapping[UUID, int]
+        self,
+        *,
+        at: float,
+        depths: Iterable[Depth],
+        limits: Mapping[UUID, Callable[[], LaneLimits]],
+        caps: Mapping[UUID, int] | None = None,
+        day_segments: Mapping[UUID, int] | None = None,
     ) -> None:
-        """Take the moment of the look, what waits, what may go, and the caps of accounts that have one of their own."""
+        """Take the moment of the look and what was found: what waits, what may go, and what has gone on this day.
+
+        `limits` reads those of a lane only where somebody asks for it, for there may be many thousands; `caps` are of
+        accounts that have one of their own, and lanes in which nothing went may be left out of `day_segments`.
+        """
         self.at = at
-        self.caps = caps
+        self.caps = caps or {}
+        self.day_segments = day_segments or {}
         self.queued: dict[UUID, int] = defaultdict(int)
-        waiting: dict[UUID, list[Depth]] = defaultdict(list)
+        self._limits = limits
+        self._waiting: dict[UUID, list[Depth]] = defaultdict(list)
         for depth in depths:
             self.queued[depth.account_id] += depth.queued
-            waiting[depth.lane].append(depth)
-        self.lanes = _lanes(list(limits), waiting, at)
-        self._rates: dict[UUID, float] = {}
+            self._waiting[depth.lane].append(depth)
+        self._lanes: dict[UUID, LaneFigures] = {}
+        self._provider_rates: dict[str, list[float]] | None = None
+        self._account_rates: dict[UUID, float] = {}
+
+    def lane(self, lane: UUID) -> LaneFigures | None:
+        """Give the figures of one lane; None where it is not known."""
+        found = self._lanes.get(lane)
+        if found is None and (read := self._limits.get(lane)) is not None:
+            limits = read()
+            outlook = limits.outlook(self.at, share=self._share(limits))
+            found = self._lanes[lane] = LaneFigures(limits, self._waiting.get(lane, ()), outlook)
+        return found
+
+    def lanes_after(self, after: UUID | None, wanted: LaneFilter, *, limit: int) -> list[LaneFigures]:
+        """Give the first lanes that match, in the order of their ids, beginning behind that one."""
+        places = sorted(lane for lane in self._limits if after is None or lane > after)
+        known = (found for lane in places if (found := self.lane(lane)) is not None)
+        return list(islice((each for each in known if wanted.holds(each.limits)), limit))
 
     def accepted(self, account_id: UUID, lane: UUID, rank: int, segments: int, *, due: bool = True) -> None:
         """Count one more message that was stored; one for later is not ahead of any yet."""
         self.queued[account_id] += 1
-        figures = self.lanes.get(lane)
+        figures = self.lane(lane)
         if figures is not None and due:
             for each in range(rank, len(figures.ahead)):
                 figures.ahead[each] += segments
 
     def sends_at(self, lane: UUID, rank: int, segments: int, *, earliest: float) -> float | None:
         """Estimate when a message goes that comes now; None where its lane is paused or not known."""
-        figures = self.lanes.get(lane)
+        figures = self.lane(lane)
         if figures is None or figures.outlook is None:
             return None
         return figures.outlook.sends_at(figures.ahead[rank], segments, earliest=earliest)
 
-    def lanes_after(self, after: UUID | None, wanted: LaneFilter, *, limit: int) -> list[LaneFigures]:
-        """Give the first lanes that match, in the order of their ids, beginning behind that one."""
-        places = (lane for lane in self.lanes if after is None or lane > after)
-        matching = (lane for lane in places if wanted.holds(self.lanes[lane].limits))
-        return [self.lanes[lane] for lane in nsmallest(limit, matching)]
-
     def rate_of(self, account_id: UUID) -> float:
         """Give how many messages of an account go in a second: those of its lanes that have something due."""
-        known = self._rates.get(account_id)
+        known = self._account_rates.get(account_id)
         if known is None:
-            known = self._rates[account_id] = sum(
-                _messages_a_second(lane) for lane in self.lanes.values() if lane.limits.account_id == account_id
-            )
+            own = [lane for lane, depths in self._waiting.items() if depths[0].account_id == account_id]
+            known = self._account_rates[account_id] = sum(map(self._messages_a_second, own))
         return known
 
+    def _messages_a_second(self, lane: UUID) -> float:
+        figures, depths = self.lane(lane), self._waiting[lane]
+        segments = sum(each.segments for each in depths)
+        if figures is None or figures.outlook is None or not segments:
+            return 0.0
+        return figures.outlook.rate * sum(each.messages for each in depths) / segments
 
-def _lanes(limits: Sequence[LaneLimits], waiting: Mapping[UUID, list[Depth]], at: float) -> dict[UUID, LaneFigures]:
-    rates: dict[str, list[float]] = defaultdict(list)
-    for each in limits:
-        if each.provider_rate is not None and not each.paused_by and any(d.messages for d in waiting.get(each.id, ())):
-            rates[each.provider].append(each.rate)
-    lanes = {}
-    for each in limits:
-        share = share_of_provider(each.provider_rate, rates.get(each.provider) or [each.rate])
-        lanes[each.id] = LaneFigures(each, waiting.get(each.id, ()), each.outlook(at, share=share))
-    return lanes
-
-
-def _messages_a_second(lane: LaneFigures) -> float:
-    messages = sum(each.messages for each in lane.depths)
-    segments = sum(each.segments for each in lane.depths)
-    return lane.outlook.rate * messages / segments if lane.outlook is not None and segments else 0.0
+    def _share(self, limits: LaneLimits) -> float:
+        """Give the part of its rate that a lane can use beside the others of its provider in which something waits."""
+        if limits.provider_rate is None:
+            return 1.0
+        if self._provider_rates is None:
+            self._provider_rates = defaultdict(list)
+            for lane, depths in self._waiting.items():
+                read = self._limits.get(lane)
+                if read is not None and any(each.messages for each in depths) and not (other := read()).paused_by:
+                    self._provider_rates[other.provider].append(other.rate)
+        rates = self._provider_rates.get(limits.provider) or [limits.rate]
+        return min(1.0, limits.provider_rate / sum(rates))

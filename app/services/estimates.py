@@ -30,7 +30,7 @@ async def estimate(figures: QueueFigures, place: Place | None) -> datetime | Non
     if place is None:
         return None
     found = await figures.ready(within_seconds=_LOOK_SECONDS)
-    lane = None if found is None else found.lanes.get(place.lane)
+    lane = None if found is None else found.lane(place.lane)
     if lane is None or lane.outlook is None:
         return None
     ahead = lane.ahead[place.rank] if place.messages >= _COUNTED else place.segments_ahead

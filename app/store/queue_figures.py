@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -115,9 +116,14 @@ async def look_at_queue(connection: Connection) -> Figures:
         )
         for row in rows
     ]
-    limits = [_limits(row) for query in (_LANES, _TEST_LANES) for row in await connection.execute(query)]
-    caps = {row.id: row.queued_cap for row in await connection.execute(_CAPS)}
-    return Figures(at=float(await connection.scalar(_NOW) or 0), depths=depths, limits=limits, caps=caps)
+    lanes = [row for query in (_LANES, _TEST_LANES) for row in await connection.execute(query)]
+    return Figures(
+        at=float(await connection.scalar(_NOW) or 0),
+        depths=depths,
+        limits={row.id: partial(_limits, row) for row in lanes},
+        caps={row.id: row.queued_cap for row in await connection.execute(_CAPS)},
+        day_segments={row.id: row.day_segments for row in lanes if row.day_segments},
+    )
 
 
 async def place_in_queue(connection: Connection, message_id: UUID, *, limit: int) -> Place | None:

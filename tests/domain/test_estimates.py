@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.estimates import Outlook, room_after, share_of_provider
+from app.domain.estimates import Outlook, room_after
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
@@ -97,14 +97,6 @@ def test_messages_of_a_lane_go_in_their_order_and_no_faster_than_its_rate(
 
 def test_a_lane_with_nothing_to_do_is_drained() -> None:
     assert lane().drained_at(0) == NOW
-
-
-@pytest.mark.parametrize(
-    ("provider", "lanes", "share"),
-    [(None, [5.0], 1), (10.0, [5.0], 1), (10.0, [5.0, 5.0], 1), (10.0, [20.0, 20.0], 0.25), (1.0, [4.0], 0.25)],
-)
-def test_lanes_share_what_their_provider_takes(provider: float | None, lanes: list[float], share: float) -> None:
-    assert share_of_provider(provider, lanes) == share
 
 
 @pytest.mark.parametrize(

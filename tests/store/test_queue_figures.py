@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.domain.figures import Figures
+from app.domain.figures import Figures, LaneFigures
 from app.services.administration import Administration
 from app.store.engine import Engine
 from app.store.pausing import set_account_paused, set_provider_paused, set_sender_paused
@@ -33,6 +33,12 @@ async def queue(engine: Engine, account_id: UUID, count: int, **columns: str) ->
 async def look(engine: Engine) -> Figures:
     async with engine.connect() as connection:
         return await look_at_queue(connection)
+
+
+def of(found: Figures, lane: UUID) -> LaneFigures:
+    figures = found.lane(lane)
+    assert figures is not None
+    return figures
 
 
 async def run(engine: Engine, statement: str, **values: Any) -> None:
@@ -63,20 +69,20 @@ async def test_a_lane_is_shown_with_what_is_due_and_what_is_for_later(engine: En
     await queue(engine, account, 2, priority="2")
     await queue(engine, account, 4, priority="2", due_at="now() + interval '1 day'")
     found = await look(engine)
-    urgent, bulk = sorted(found.lanes[account].depths, key=lambda depth: depth.rank)
+    urgent, bulk = sorted(of(found, account).depths, key=lambda depth: depth.rank)
     assert (urgent.messages, urgent.segments, urgent.later_messages) == (3, 6, 0)
     assert (bulk.messages, bulk.segments, bulk.later_messages, bulk.later_segments) == (2, 2, 4, 4)
     assert found.at - (urgent.oldest_due_at or 0) == pytest.approx(60, abs=5)
-    assert found.lanes[account].ahead == [6, 6, 8]
-    assert found.lanes[account].limits.address is None
-    assert found.lanes[account].limits.provider == "sandbox"
+    assert of(found, account).ahead == [6, 6, 8]
+    assert of(found, account).limits.address is None
+    assert of(found, account).limits.provider == "sandbox"
 
 
 async def test_what_is_paused_and_shut_is_told_of_a_senders_lane(engine: Engine) -> None:
     made = await tenant(engine)
     [limited] = await Administration(engine, ()).list_senders(made.name)
     sender = limited.sender
-    assert (await look(engine)).lanes[sender.id].limits.paused_by == ()
+    assert of(await look(engine), sender.id).limits.paused_by == ()
     async with engine.begin() as connection:
         await set_sender_paused(connection, sender.id, account_id=None, paused=True)
         await set_account_paused(connection, sender.account_id, account_id=None, paused=True)
@@ -85,7 +91,7 @@ async def test_what_is_paused_and_shut_is_told_of_a_senders_lane(engine: Engine)
     await run(engine, "UPDATE lanes SET not_before = now() + interval '1 hour', day = '2020-01-01', day_segments = 9")
     await run(engine, "UPDATE provider_accounts SET rate = 3")
     found = await look(engine)
-    limits = found.lanes[sender.id].limits
+    limits = of(found, sender.id).limits
     assert limits.paused_by == ("sender", "provider", "account")
     assert (limits.address, limits.provider_rate, limits.day_segments) == ("+12025550100", 3, 0)
     assert (limits.not_before or 0) - found.at == pytest.approx(3600, abs=5)
