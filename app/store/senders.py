@@ -87,18 +87,22 @@ _USUAL: Final = (
 )
 _LIMITED: Final[Any] = select(*senders.c, _USUAL).join(_USUAL, true())
 
-# What a lane has sent ahead of its rate is paid off at the new one: the time that it still takes is stretched with it.
+# What a lane has sent ahead of its rate is paid off at the new one: the time that it still takes is stretched with it,
+# and rounded up to what is stored, so that no number of changes wins anything.
+_PAID_OFF: Final = """
+    now() + make_interval(secs => ceil(
+        greatest(extract(epoch FROM lane.arrival_at - now()), 0)::float8 * lane.rate / {rate} * 1000000 - 0.001
+    ) / 1000000)
+"""
 _WRITE_LANES: Final = text(
-    """
+    f"""
     INSERT INTO lanes AS lane (id, account_id, provider, rate, burst, daily_cap, weight)
     SELECT * FROM unnest(:ids, :account_ids, :providers, :rates, :bursts, :daily_caps, :weights)
     ON CONFLICT (id) DO UPDATE SET
         provider = excluded.provider, rate = excluded.rate, burst = excluded.burst, daily_cap = excluded.daily_cap,
         weight = excluded.weight,
-        arrival_at = now() + make_interval(
-            secs => greatest(extract(epoch FROM lane.arrival_at - now()), 0)::float8 * lane.rate / excluded.rate
-        )
-    """
+        arrival_at = {_PAID_OFF.format(rate="excluded.rate")}
+    """  # noqa: S608 - constants of this module
 ).bindparams(
     *(
         bindparam(name, type_=ARRAY(kind))
@@ -114,15 +118,13 @@ _WRITE_LANES: Final = text(
     )
 )
 _RERATE_TESTS: Final = text(
-    """
+    f"""
     UPDATE lanes AS lane SET
         rate = usual.rate, burst = usual.burst, daily_cap = usual.daily_cap,
-        arrival_at = now() + make_interval(
-            secs => greatest(extract(epoch FROM lane.arrival_at - now()), 0)::float8 * lane.rate / usual.rate::float8
-        )
+        arrival_at = {_PAID_OFF.format(rate="usual.rate::float8")}
     FROM sending_rates AS usual
     WHERE usual.number_type = :number_type AND usual.campaign_class = '' AND lane.id = lane.account_id
-    """
+    """  # noqa: S608 - constants of this module
 )
 
 
