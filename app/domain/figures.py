@@ -19,9 +19,9 @@ from app.domain.priority import PRIORITIES
 _RANKS: Final = range(len(PRIORITIES))
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class Depth:
-    """What waits of one account, in one lane, at one priority; not frozen, for speed alone."""
+    """What waits of one account, in one lane, at one priority; made of a row as it comes, for speed alone."""
 
     account_id: UUID
     lane: UUID
@@ -170,8 +170,9 @@ class Figures:
     def lanes_after(self, after: UUID | None, wanted: LaneFilter, *, limit: int) -> list[LaneFigures]:
         """Give the first lanes that match, in the order of their ids, beginning behind that one."""
         places = sorted(lane for lane in self._limits if after is None or lane > after)
-        known = (found for lane in places if (found := self.lane(lane)) is not None)
-        return list(islice((each for each in known if wanted.holds(each.limits)), limit))
+        matching = (lane for lane in places if wanted.holds(self._limits[lane]()))
+        known = (self.lane(lane) for lane in islice(matching, limit))
+        return [each for each in known if each is not None]
 
     def accepted(self, account_id: UUID, lane: UUID, rank: int, segments: int, *, due: bool = True) -> None:
         """Count one more message that was stored; one for later is not ahead of any yet."""

@@ -12,7 +12,8 @@ from sqlalchemy import Row, text
 from app.domain.figures import Depth, Figures, LaneLimits
 from app.store.engine import Connection
 
-# Messages that only wait for evidence of what became of them have been sent, and are not counted.
+# The columns are those of `Depth`. Messages that only wait for evidence of what became of them have been sent, and are not
+# counted.
 _DEPTHS: Final = text(
     """
     SELECT account_id, lane, priority, count(*) AS queued,
@@ -101,21 +102,7 @@ class Place:
 
 async def look_at_queue(connection: Connection) -> Figures:
     """Take the figures of this moment: a scan of the whole queue, some 200 ms for a million rows, and of all lanes."""
-    rows = await connection.execute(_DEPTHS)
-    depths = [
-        Depth(
-            account_id=row.account_id,
-            lane=row.lane,
-            rank=row.priority,
-            queued=row.queued,
-            messages=row.messages,
-            segments=row.segments,
-            oldest_due_at=row.oldest_due_at,
-            later_messages=row.later_messages,
-            later_segments=row.later_segments,
-        )
-        for row in rows
-    ]
+    depths = [Depth(*row) for row in await connection.execute(_DEPTHS)]
     lanes = [row for query in (_LANES, _TEST_LANES) for row in await connection.execute(query)]
     return Figures(
         at=float(await connection.scalar(_NOW) or 0),
