@@ -12,8 +12,7 @@ from sqlalchemy import Row, text
 from app.domain.figures import Depth, Figures, LaneLimits
 from app.store.engine import Connection
 
-# The columns are those of `Depth`. Messages that only wait for evidence of what became of them have been sent, and are not
-# counted.
+# The columns are those of `Depth`. What only waits for evidence of what became of it has been sent, and is not counted.
 _DEPTHS: Final = text(
     """
     SELECT account_id, lane, priority, count(*) AS queued,
