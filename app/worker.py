@@ -51,9 +51,10 @@ class Worker:
         self._cut_short = False
         self._wake_dispatch = asyncio.Event()
         self._wake_receipts = asyncio.Event()
-        self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=self._wake_dispatch.set)
+        wake, spare = self._wake_dispatch.set, context.circuits.hanging
+        self._sends = Sends(self._send, concurrency=settings.concurrency, on_room=wake, spare=spare)
         self._results: asyncio.Queue[Result] = asyncio.Queue()
-        self._questions = Questions(context.resolver, most=QUESTIONS, keep=self._keep, on_end=self._wake_dispatch.set)
+        self._questions = Questions(context.resolver, most=QUESTIONS, keep=self._keep, on_end=wake)
         self._settling = False
         self._lone_turns = LoneTurns(send_seconds=settings.lease_seconds)
 
@@ -101,9 +102,8 @@ class Worker:
 
     async def _work_until_stopped(self) -> None:
         own = (self._listen, self._settle_forever, self._read_receipts, self._watch, self._resolve, self._keep_house)
-        loops = (*own, *self._context.loops)
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(self._keep(loop)) for loop in loops]
+            background = [group.create_task(self._keep(loop)) for loop in (*own, *self._context.loops)]
             await self._spread_out()
             await self._keep(self._wait_until_sound)
             await self._keep(self._dispatch)

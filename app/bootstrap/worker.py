@@ -69,7 +69,8 @@ def build_worker(settings: Settings) -> WorkerContext:
     transport = Transport(
         deadline_seconds=dispatch.send_deadline_seconds,
         connect_seconds=dispatch.connect_seconds,
-        max_connections=dispatch.concurrency + QUESTIONS + LOOKS + 1,  # one audit at a time
+        # As many calls again may hang at a provider that is left alone, and there is one audit at a time.
+        max_connections=2 * dispatch.concurrency + QUESTIONS + LOOKS + 1,
     )
     policy = _policy(dispatch)
     config = DispatchConfig(

@@ -49,6 +49,9 @@ class CallWatch:
     _under_way: dict[Call, None] = field(default_factory=dict)
     """The oldest first."""
 
+    overdue: int = 0
+    """How many of the calls under way have been counted as failures in advance."""
+
     _seen: list[Seen] = field(default_factory=list)
     _answered: float = -math.inf
     _looked: float = -math.inf
@@ -72,6 +75,7 @@ class CallWatch:
     def end(self, call: Call, verdict: Verdict | None, *, now: float) -> None:
         """Note how it ended; None where it was broken off here. A failure that was counted as overdue counts once."""
         del self._under_way[call]
+        self.overdue -= call.overdue
         if verdict is None or (verdict is Verdict.FAILED and call.overdue):
             return
         if verdict in {Verdict.WELL, Verdict.THROTTLED}:
@@ -94,6 +98,7 @@ class CallWatch:
                 return
             if not call.overdue:
                 call.overdue = True
+                self.overdue += 1
                 self._see(Verdict.OVERDUE, call.begun, now)
 
     def take(self) -> list[Seen]:

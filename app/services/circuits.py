@@ -33,6 +33,8 @@ class Circuits:
         self._engine = engine
         self._autocommit = Autocommit(engine)
         self._watches: defaultdict[str, CallWatch] = defaultdict(CallWatch)
+        self._left: set[str] = set()
+        """Providers whose circuits were not closed when this worker last wrote into them."""
 
     async def watch(self, provider: str, attempt: Awaitable[SendOutcome]) -> SendOutcome:
         """Make one attempt at a provider, and count what became of it."""
@@ -45,6 +47,10 @@ class Circuits:
         finally:
             watch.end(call, verdict, now=time.monotonic())
         return outcome
+
+    def hanging(self) -> int:
+        """Count the calls that hang at providers which are left alone: they need not take places from others."""
+        return sum(self._watches[provider].overdue for provider in self._left)
 
     async def work(self) -> None:
         """Write what was seen whenever it matters, for ever; what could not be written is kept.
@@ -72,16 +78,18 @@ class Circuits:
     async def _write(self, providers: Collection[str]) -> None:
         taken: dict[str, list[Seen]] = {provider: self._watches[provider].take() for provider in providers}
         try:
-            changed = await self._fold(taken)
+            folded = await self._fold(taken)
         except BaseException:
             for provider, seen in taken.items():
                 self._watches[provider].put_back(seen)
             raise
-        for provider, (before, after) in changed.items():
+        for provider, (before, after) in folded.items():
+            (self._left.discard if after.state is CircuitState.CLOSED else self._left.add)(provider)
             _tell(provider, before, after)
 
     async def _fold(self, taken: dict[str, list[Seen]]) -> dict[str, tuple[Circuit, Circuit]]:
-        changed: dict[str, tuple[Circuit, Circuit]] = {}
+        """Fold it into the circuits, and give each as it was and as it is."""
+        folded: dict[str, tuple[Circuit, Circuit]] = {}
         async with transaction(self._engine) as connection:
             # Right before the database takes its own time, so that what is reckoned from both is a trifle late at most.
             asked = time.monotonic()
@@ -92,8 +100,8 @@ class Circuits:
                 after = observed(before, seen, now=now, jitter=random.random())  # noqa: S311 - spreads trials
                 if after != before:
                     await write_circuit(connection, provider, after)
-                    changed[provider] = (before, after)
-        return changed
+                folded[provider] = (before, after)
+        return folded
 
 
 def _observation(seen: Seen, *, asked: float, now: datetime) -> Observation:

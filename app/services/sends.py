@@ -33,9 +33,14 @@ class Sends:
         *,
         concurrency: int,
         on_room: Callable[[], None],
+        spare: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what makes one send, how many there may be at once, and whom to tell that a claim is worth it."""
+        """Take what makes one send, how many there may be at once, and whom to tell that a claim is worth it.
+
+        `spare` counts the calls that hang at providers which are left alone: as many others may take their places.
+        """
         self._send = send
+        self._hanging = spare
         self._concurrency = concurrency
         self._kept = concurrency // 4
         """Places for one-time codes alone."""
@@ -89,7 +94,7 @@ class Sends:
         self._closed = True
 
     def _fill(self) -> None:
-        while len(self.tasks) < self._concurrency and (assignment := self._next()) is not None:
+        while len(self.tasks) < self._concurrency + self._spare() and (assignment := self._next()) is not None:
             task = asyncio.create_task(self._send_in_turn(assignment))
             self.tasks.add(task)
             task.add_done_callback(self._end)
@@ -100,7 +105,7 @@ class Sends:
             return None
         if self._urgent:
             return self._urgent.popleft()
-        if self._others and self._others_sent < self._concurrency - self._kept:
+        if self._others and self._others_sent < self._concurrency + self._spare() - self._kept:
             self._others_sent += 1
             return self._others.popleft()
         return None
@@ -130,7 +135,11 @@ class Sends:
             self._on_room()
 
     def _room(self) -> Places:
-        waiting = len(self._urgent) + len(self._others)
-        every = self._pace.room(len(self.tasks) + waiting)
-        others = self._pace.room(self._others_sent + len(self._others), kept=self._kept)
+        waiting, spare = len(self._urgent) + len(self._others), self._spare()
+        every = self._pace.room(len(self.tasks) + waiting - spare)
+        others = self._pace.room(self._others_sent + len(self._others) - spare, kept=self._kept)
         return Places(all=every, others=min(every, others))
+
+    def _spare(self) -> int:
+        """Give how many places there are instead of those that hanging calls have taken: all at most, once."""
+        return min(self._hanging(), self._concurrency)

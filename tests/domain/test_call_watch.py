@@ -43,10 +43,10 @@ def test_calls_that_are_not_answered_for_five_seconds_are_failures_before_they_e
     look_until(watch, 4.75)
     assert counted(watch) == []
     look_until(watch, 6, start=5)
-    assert counted(watch) == [(Verdict.OVERDUE, 7)]
+    assert (counted(watch), watch.overdue) == ([(Verdict.OVERDUE, 7)], 7)
     for call in calls:
         watch.end(call, Verdict.FAILED, now=20)
-    assert counted(watch) == [(Verdict.OVERDUE, 7)]
+    assert (counted(watch), watch.overdue) == ([(Verdict.OVERDUE, 7)], 0)
 
 
 def test_a_late_answer_counts_though_its_call_was_overdue() -> None:
