@@ -1,4 +1,4 @@
-"""Whose turn it is: the room of one claim is shared out over accounts and their lanes, the most urgent first.
+"""Whose turn it is: what there is room for is dealt out over accounts and their lanes, the most urgent first.
 
 Pure, but for the virtual times that each worker keeps in `Turns`; it claims nothing.
 """
@@ -13,11 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-_TURNS_OF_A_CLAIM: Final = 16
-"""Into about so many turns the room of a claim is cut: to lock and charge a lane costs as much as a message."""
-
-_MOST_LANES: Final = 64
-"""Lanes that one claim locks at most, for what it locks no other worker can claim from."""
+_TURNS: Final = 128
+"""Into about so many turns the room is cut: to lock and charge a lane costs as much as a message."""
 
 _MOST_REMEMBERED: Final = 10_000
 """Accounts or lanes whose virtual time is kept; beyond that, those are forgotten that have no lead."""
@@ -41,6 +38,9 @@ class Candidate:
 
     account_weight: float
     """Its account's share beside the others."""
+
+    is_limited: bool = False
+    """Whether its provider has limits of its own."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -103,21 +103,13 @@ class Turns:
         self._accounts: defaultdict[int, _Queue] = defaultdict(_Queue)
         self._lanes: defaultdict[tuple[int, UUID], _Queue] = defaultdict(_Queue)
 
-    def allot(
-        self, candidates: Sequence[Candidate], *, room: int, others: int, providers: Mapping[str, int]
-    ) -> list[Share]:
-        """Share out the room; give the shares in the order in which they are to be claimed, until it is full.
-
-        `others` is the part of the room that is not for one-time codes alone, and `providers` says how many messages
-        a provider takes at most, where something bounds it. More is given than there is room for: some will turn out
-        to have less than their share.
-        """
-        shares: list[Share] = []
+    def allot(self, candidates: Sequence[Candidate], *, room: int) -> list[Share]:
+        """Deal out room for so many messages of each priority, turn by turn, the urgent first."""
+        turns: list[Share] = []
         for rank in sorted({candidate.rank for candidate in candidates}):
-            lanes = _MOST_LANES - len(shares)
             waiting = self._waiting([each for each in candidates if each.rank == rank], rank)
-            shares += _share(waiting, others if rank else room, dict(providers), lanes=lanes)
-        return shares
+            turns += _deal(waiting, room)
+        return turns
 
     def served(self, candidates: Iterable[Candidate], taken: Mapping[tuple[UUID, int], int]) -> None:
         """Count what was claimed, in segments by lane and rank, of all that could have been."""
@@ -148,32 +140,24 @@ class Turns:
         return [(each.start, order, each) for order, each in enumerate(accounts.values())]
 
 
-def _share(
-    waiting: list[tuple[float, int, _Waiting]], room: int, providers: dict[str, int], *, lanes: int
-) -> list[Share]:
-    """Go from turn to turn until the room is full, and then on through lanes that have no share yet."""
-    if room <= 0:
-        return []
-    turn = math.ceil(room / _TURNS_OF_A_CLAIM)
-    shares: list[Share] = []
+def _deal(waiting: list[tuple[float, int, _Waiting]], room: int) -> list[Share]:
+    """Go from turn to turn until the room is full."""
+    turn = math.ceil(room / _TURNS)
+    turns: list[Share] = []
     heapq.heapify(waiting)
-    while waiting and len(shares) < lanes:
+    while waiting and room > 0:
         _, order, account = waiting[0]
         share = account.next()
-        provider = share.candidate.provider
-        given = min(turn, share.candidate.most - share.most, providers.get(provider, turn), room if room > 0 else turn)
-        if given <= 0 or (room <= 0 and share.most):
+        given = min(turn, share.candidate.most - share.most, room)
+        if given <= 0:
             account.drop()
         else:
-            if not share.most:
-                shares.append(share)
             share.most += given
+            turns.append(Share(candidate=share.candidate, most=given))
             room -= given
             account.advance(given)
-            if provider in providers:
-                providers[provider] -= given
         if account.lanes:
             heapq.heapreplace(waiting, (account.start, order, account))
         else:
             heapq.heappop(waiting)
-    return shares
+    return turns

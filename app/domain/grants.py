@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.allotment import Share
 from app.domain.lanes import Allowance, Meter
 
 
@@ -29,6 +30,20 @@ class ProviderLimits:
         if self.meter is not None:
             bounds.append(self.meter.available(now))
         return min(bounds, default=None)
+
+
+def bounded(shares: Sequence[Share], providers: Mapping[str, ProviderLimits], *, now: datetime) -> list[Share]:
+    """Cut shares down to what their providers take now; what gets nothing is left out."""
+    left = {name: most for name, limits in providers.items() if (most := limits.most(now)) is not None}
+    kept: list[Share] = []
+    for share in shares:
+        provider = share.candidate.provider
+        most = min(share.most, left.get(provider, share.most))
+        if provider in left:
+            left[provider] -= most
+        if most:
+            kept.append(Share(candidate=share.candidate, most=most))
+    return kept
 
 
 class Grants:
@@ -63,6 +78,11 @@ class Grants:
         if rank:
             self._others -= 1
         return True
+
+    @property
+    def others(self) -> int:
+        """How many more may go that are no one-time codes."""
+        return self._others
 
     def lanes(self) -> dict[UUID, Meter]:
         """Give the meters of the lanes that were granted something, charged with it."""

@@ -6,19 +6,18 @@ whose turn it is: that is the domain's. Nothing is reserved: what is granted is 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from app.domain.allotment import Turns
 from app.domain.change import Change, Work
 from app.domain.lifecycle import give_back
 from app.domain.status import MessageStatus
 from app.domain.waiting import claim
-from app.services.lane_claim import Room, find_lanes
+from app.services.lane_claim import LaneClaim, Room
+from app.services.lane_plans import LanePlans
 from app.services.sparing import Sparing
 from app.store.among import Among
 from app.store.changes import apply_changes
@@ -61,8 +60,7 @@ class Claims:
         """Fences whose commit was not answered, each with the moment from which a rescue is due instead."""
 
         self._sparing = Sparing("claim")
-        self._turns = Turns()
-        self._ready_at = math.inf
+        self._plans = LanePlans(engine)
 
     def aside(self) -> tuple[UUID, ...]:
         """Give the messages that could not be claimed and are left alone now."""
@@ -93,8 +91,7 @@ class Claims:
 
     def take_ready_at(self) -> float:
         """Give when a lane that kept something back at the last claim may go on; infinite for none, and once told."""
-        ready_at, self._ready_at = self._ready_at, math.inf
-        return ready_at
+        return self._plans.take_ready_at()
 
     async def has_lone(self, resenders: Collection[str], *, besides: Sequence[UUID] = ()) -> bool:
         """Tell whether a message is due that may go out by itself now, where these providers are asked by resends."""
@@ -110,8 +107,7 @@ class Claims:
         fence: int | None = None
         try:
             async with transaction(self._engine) as connection:
-                lanes = await find_lanes(self._engine, connection, self._turns, room, among)
-                self._ready_at = lanes.ready_at
+                lanes = LaneClaim(self._plans, room, among)
                 due = await lanes.lock(connection)
                 if not due:
                     return []
@@ -125,7 +121,6 @@ class Claims:
             if fence is not None:
                 self._doubtful[fence] = time.monotonic() + self._lease.total_seconds()
             raise
-        lanes.count()
         return [Claimed(due=item, begun=decided[item.state.id][-1], asked_at=asked_at) for item in granted]
 
     def _claim(self, item: DueMessage) -> tuple[Change, ...]:
@@ -141,8 +136,7 @@ class Claims:
 
     async def _find(self, room: Room, among: Among) -> list[UUID]:
         async with transaction(self._engine) as connection:
-            lanes = await find_lanes(self._engine, connection, self._turns, room, among)
-            return await lanes.ids(connection)
+            return await LaneClaim(self._plans, room, among).ids(connection)
 
     async def _give_back(self) -> None:
         """Return what was claimed by transactions whose commit was never answered: nothing of it was begun.

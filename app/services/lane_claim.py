@@ -1,24 +1,27 @@
-"""One claim's way through the lanes, within its transaction: look, share out, lock, grant, charge."""
+"""One claim's way through the lanes, within its transaction: draw turns, lock, grant, charge."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 from uuid import UUID
 
-from app.domain.allotment import Candidate, Share, Turns
+from app.domain.allotment import Share
 from app.domain.change import Work
-from app.domain.grants import Grants, ProviderLimits
+from app.domain.grants import Grants, ProviderLimits, bounded
+from app.domain.lane_plan import LanePlan
+from app.services.lane_plans import LanePlans
 from app.store.among import Among
 from app.store.due import DueMessage, due_ids, lock_due
-from app.store.engine import Connection, Engine, transaction
-from app.store.lanes import WaitingLane, add_test_lanes, charge_lanes, look
+from app.store.engine import Connection
+from app.store.lanes import charge_lanes
 from app.store.provider_limits import begin_trials, charge_providers, lock_limits
+
+_LOCKED_SECONDS, _BUSY_SECONDS, _ASIDE_SECONDS = 0.01, 0.05, 0.25
+"""When lanes are looked at again from which nothing could be taken: others have locked them, their providers are busy,
+or what is due there cannot be claimed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,82 +34,39 @@ class Room:
     """The part of the limit that is not for one-time codes alone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LanesFound:
-    """What a claim begins with."""
-
-    candidates: Sequence[Candidate]
-    providers: Mapping[str, ProviderLimits]
-    shares: Sequence[Share]
-    missing: Sequence[UUID]
-    ready_at: float
-
-
 class LaneClaim:
-    """What one claim has found and taken; it lives as long as its transaction."""
+    """What one claim takes; it lives as long as its transaction."""
 
-    def __init__(self, turns: Turns, room: Room, among: Among, found: LanesFound) -> None:
-        """Take what `begin` has found out."""
-        self._turns = turns
+    def __init__(self, plans: LanePlans, room: Room, among: Among) -> None:
+        """Take what is known of the lanes, and what is asked for."""
+        self._plans = plans
         self._room = room
         self._among = among
-        self._candidates = found.candidates
-        self._providers = found.providers
-        self._shares = found.shares
-        self.missing = found.missing
-        """Lanes that have no row yet."""
-
-        self.ready_at = found.ready_at
-        """When a lane that has something due may go on, on the monotonic clock; infinite where none has to wait."""
-
+        self._plan: LanePlan | None = None
+        self._providers: Mapping[str, ProviderLimits] = {}
         self._grants: Grants | None = None
-        self._taken: Counter[tuple[UUID, int]] = Counter()
         self._called: set[str] = set()
 
-    @classmethod
-    async def begin(cls, connection: Connection, turns: Turns, room: Room, among: Among) -> Self:
-        """Look which lanes have something due that may go now, and share the room out over them."""
-        seen = await look(connection, work=room.work, among=among)
-        seen_at = time.monotonic()
-        ready, held = _by_readiness(seen.waiting)
-        waits = [lane.meter.ready_at(lane.now, lane.segments) - lane.now for lane in held]
-        limited = {lane.provider for lane in ready if lane.is_limited}
-        providers = await lock_limits(connection, limited) if limited else {}
-        bounds = {name: limits.most(ready[0].now) for name, limits in providers.items()}
-        candidates = [_candidate(lane) for lane in ready]
-        shares = turns.allot(
-            candidates,
-            room=room.limit,
-            others=room.others,
-            providers={name: most for name, most in bounds.items() if most is not None},
-        )
-        found = LanesFound(
-            candidates=candidates,
-            providers=providers,
-            shares=shares,
-            missing=seen.missing,
-            ready_at=seen_at + min((wait.total_seconds() for wait in waits), default=math.inf),
-        )
-        return cls(turns, room, among, found)
-
     async def lock(self, connection: Connection) -> list[DueMessage]:
-        """Lock lanes and messages of the shares, as many as there is room for."""
-        if not self._shares:
-            return []
-        room = self._room
-        return await lock_due(connection, self._shares, limit=room.limit, work=room.work, among=self._among)
+        """Lock lanes and messages whose turn it is, as many as there is room for."""
+        is_usual = self._room.work is Work.SEND and not self._among.only
+        if is_usual and (plan := self._plans.recall()) is not None and (due := await self._lock(connection, plan)):
+            return due
+        return await self._lock(connection, await self._look(connection))
 
     async def ids(self, connection: Connection) -> list[UUID]:
-        """Name the messages that `lock` would lock."""
-        if not self._shares:
-            return []
+        """Name messages that `lock` would lock after a look."""
+        shares = await self._draw(connection, await self._look(connection))
         room = self._room
-        return await due_ids(connection, self._shares, limit=room.limit, work=room.work, among=self._among)
+        return await due_ids(connection, shares, limit=room.limit, work=room.work, among=self._among) if shares else []
 
-    def grant(self, due: Collection[DueMessage], *, free: Collection[UUID]) -> list[DueMessage]:
+    def grant(self, due: Sequence[DueMessage], *, free: Collection[UUID]) -> list[DueMessage]:
         """Give those that may go now; those that are `free` never reach a provider, and use up nothing."""
-        self._grants = Grants(self._providers, others=self._room.others, now=next(iter(due)).now)
-        return [item for item in due if item.state.id in free or self._take(self._grants, item)]
+        self._grants = Grants(self._providers, others=self._room.others, now=due[0].now)
+        granted = [item for item in due if item.state.id in free or self._take(self._grants, item)]
+        if not granted:
+            self._plans.look_again_in(_BUSY_SECONDS if self._providers else _LOCKED_SECONDS)
+        return granted
 
     async def charge(self, connection: Connection, *, trial_lasts: timedelta) -> None:
         """Write what was granted into lanes and providers."""
@@ -118,54 +78,39 @@ class LaneClaim:
         if trials:
             await begin_trials(connection, trials, lasts=trial_lasts)
 
-    def count(self) -> None:
-        """Remember whose turn it was; to be called once the claim is committed."""
-        self._turns.served(self._candidates, self._taken)
+    async def _look(self, connection: Connection) -> LanePlan:
+        return await self._plans.make(connection, room=self._room.limit, work=self._room.work, among=self._among)
+
+    async def _draw(self, connection: Connection, plan: LanePlan) -> list[Share]:
+        self._plan = plan
+        drawn = plan.draw(room=self._room.limit, others=self._room.others)
+        limited = {share.candidate.provider for share in drawn if share.candidate.is_limited}
+        if not limited:
+            return drawn
+        self._providers, now = await lock_limits(connection, limited)
+        return bounded(drawn, self._providers, now=now)
+
+    async def _lock(self, connection: Connection, plan: LanePlan) -> list[DueMessage]:
+        shares = await self._draw(connection, plan)
+        if not shares:
+            if self._providers:
+                self._plans.look_again_in(_BUSY_SECONDS)
+            return []
+        urgent = sum(share.most for share in shares if not share.candidate.rank)
+        limit = min(self._room.limit, urgent + self._room.others)
+        due = await lock_due(connection, shares, limit=limit, work=self._room.work, among=self._among)
+        found = Counter((item.lane, item.rank) for item in due)
+        plan.settle(shares, found, is_full=len(due) == limit)
+        if not due:
+            self._plans.look_again_in(_ASIDE_SECONDS if self._among.ids else _LOCKED_SECONDS)
+        return due
 
     def _take(self, grants: Grants, item: DueMessage) -> bool:
+        assert self._plan is not None  # noqa: S101 - messages are locked by a plan
         if not grants.take(item.lane, item.meter, item.provider, rank=item.rank, segments=item.segments):
+            if not item.rank or grants.others > 0:
+                self._plan.close((item.lane, item.rank))
             return False
-        self._taken[item.lane, item.rank] += item.segments
+        self._plan.taken[item.lane, item.rank] += item.segments
         self._called.add(item.provider)
         return True
-
-
-async def find_lanes(engine: Engine, connection: Connection, turns: Turns, room: Room, among: Among) -> LaneClaim:
-    """Begin a claim; the lanes of test messages that have none yet are made first."""
-    lanes = await LaneClaim.begin(connection, turns, room, among)
-    if lanes.missing:
-        # In a transaction of its own, or another claim would wait for the end of this one.
-        async with transaction(engine) as beside:
-            await add_test_lanes(beside, lanes.missing)
-        lanes = await LaneClaim.begin(connection, turns, room, among)
-    return lanes
-
-
-def _by_readiness(waiting: Sequence[WaitingLane]) -> tuple[list[WaitingLane], list[WaitingLane]]:
-    """Part those whose next message may go from those that wait for it.
-
-    What is less urgent waits, too, or it would use up again and again what a dear message of its lane waits for. Such a
-    lane takes no part in a claim: those that can take none would otherwise crowd out those that can.
-    """
-    ready: list[WaitingLane] = []
-    held: dict[UUID, WaitingLane] = {}
-    for lane in sorted(waiting, key=lambda each: each.rank):
-        if lane.lane in held:
-            continue
-        if lane.may_go:
-            ready.append(lane)
-        else:
-            held[lane.lane] = lane
-    return ready, list(held.values())
-
-
-def _candidate(lane: WaitingLane) -> Candidate:
-    return Candidate(
-        lane=lane.lane,
-        account=lane.account,
-        provider=lane.provider,
-        rank=lane.rank,
-        most=lane.meter.available(lane.now),
-        weight=lane.weight,
-        account_weight=lane.account_weight,
-    )

@@ -103,12 +103,17 @@ async def lock_due(
 
     What somebody else has locked is skipped, a lane with all that is in it.
     """
+    rows = await _rows(connection, shares, limit, work, among)
+    meters: dict[UUID, Meter] = {}
+    for row in rows:
+        if row.lane not in meters:
+            meters[row.lane] = lane_meter(row)
     return [
         DueMessage(
             state=message_state(row),
             lane=row.lane,
             rank=row.priority,
-            meter=lane_meter(row),
+            meter=meters[row.lane],
             provider=row.lane_provider,
             sender=row.sender,
             recipient=row.recipient,
@@ -119,7 +124,7 @@ async def lock_due(
             fence=row.fence,
             now=row.now,
         )
-        for row in await _rows(connection, shares, limit, work, among)
+        for row in rows
     ]
 
 

@@ -46,6 +46,12 @@ _IS_LIMITED: Final = """
     p.rate IS NOT NULL OR p.in_flight_cap IS NOT NULL OR c.state <> 'closed' OR c.slow_since > now() - interval '10 s'
 """
 
+_PROVIDER_READY: Final = """
+    CASE WHEN p.rate IS NOT NULL
+    THEN p.arrival_at - make_interval(secs => (coalesce(p.burst, greatest(1, round(p.rate))) - 1) / p.rate)
+    WHEN c.slow_since > now() - interval '10 s' THEN p.arrival_at END
+"""
+
 # The index is not read through: from each lane and priority it leaps to the next one.
 _LEAP: Final = f"""
     WITH RECURSIVE waiting AS (
@@ -70,14 +76,15 @@ _NAME: Final = f"""
     )
 """  # noqa: S608 - constants of this module
 
-_MOST_SEEN: Final = 128
-"""Lanes that one claim looks at, twice as many as it takes from: each costs the worker a tenth of a message."""
+_MOST_SEEN: Final = 256
+"""Lanes that one look shows, for several claims to take from: each costs the worker a tenth of a message."""
 
 # As exact as the choice of what is looked at needs it: what may go is the domain's to decide, slow starts and all.
-_GOES_AT: Final = """
+_GOES_AT: Final = f"""
     greatest(
         l.arrival_at - make_interval(secs => (l.burst - least(waiting.segments, l.burst)) / l.rate),
         l.not_before,
+        ({_PROVIDER_READY}),
         CASE WHEN l.day = (now() AT TIME ZONE 'UTC')::date AND l.day_segments + waiting.segments > l.daily_cap
             THEN date_trunc('day', now(), 'UTC') + interval '1 day' END
     )
@@ -87,7 +94,8 @@ _GOES_AT: Final = """
 _LOOK: Final = f"""
     , open AS (
         SELECT waiting.lane, waiting.priority, waiting.segments, l.account_id, l.provider, {LIMITS}, l.weight,
-               a.weight AS account_weight, coalesce({_IS_LIMITED}, false) AS is_limited, now() AS now,
+               a.weight AS account_weight, coalesce({_IS_LIMITED}, false) AS is_limited,
+               {_PROVIDER_READY} AS provider_ready_at, now() AS now,
                coalesce(max({_GOES_AT}) OVER more_urgent, '-infinity') AS goes_at
         FROM waiting LEFT JOIN lanes AS l ON l.id = waiting.lane {WITH_OTHERS}
         WHERE waiting.due_at <= now() AND (l.id IS NULL OR ({IS_OPEN}))
@@ -147,6 +155,9 @@ class WaitingLane:
     is_limited: bool
     """Whether its provider has limits of its own, or comes back after it was left alone."""
 
+    provider_ready_at: datetime | None
+    """When its provider takes anything again, as far as a rate says so; None where none does."""
+
     now: datetime
     """The database's time."""
 
@@ -198,6 +209,7 @@ def _waiting_lane(row: Row[Any]) -> WaitingLane:
         meter=lane_meter(row),
         segments=row.segments,
         is_limited=row.is_limited,
+        provider_ready_at=row.provider_ready_at,
         now=row.now,
     )
 

@@ -66,8 +66,11 @@ _BEGIN_TRIALS: Final = text(
 ).bindparams(bindparam("names", type_=ARRAY(Text)), bindparam("lasts", type_=Interval))
 
 
-async def lock_limits(connection: Connection, names: Collection[str]) -> dict[str, ProviderLimits]:
-    """Lock what bounds these provider accounts, after a wait for other claims; others are left out."""
+async def lock_limits(connection: Connection, names: Collection[str]) -> tuple[dict[str, ProviderLimits], datetime]:
+    """Lock what bounds these provider accounts, after a wait for other claims; others are left out.
+
+    Gives the database's time with them.
+    """
     wanted = {"names": sorted(names)}
     await connection.execute(_COUNT, wanted)
     accounts = {row.name: row for row in await connection.execute(_LOCK, wanted)}
@@ -75,7 +78,7 @@ async def lock_limits(connection: Connection, names: Collection[str]) -> dict[st
     capped = [name for name, row in accounts.items() if row.in_flight_cap is not None]
     # Only now: who waited for the locks is to see what those before it took.
     calls = await _in_flight(connection, capped)
-    return {
+    limits = {
         name: ProviderLimits(
             meter=_meter(accounts.get(name), circuits.get(name)),
             calls=_calls(accounts.get(name), circuits.get(name), calls.get(name, 0)),
@@ -83,6 +86,8 @@ async def lock_limits(connection: Connection, names: Collection[str]) -> dict[st
         )
         for name in {*accounts, *circuits}
     }
+    now: datetime = await connection.scalar(text("SELECT now()"))
+    return limits, now
 
 
 async def charge_providers(connection: Connection, meters: Mapping[str, Meter]) -> None:
