@@ -25,6 +25,7 @@ from app.domain.provider import SendOutcome, SendRequest
 from app.domain.references import AttemptRef
 from app.domain.resolving import ask, found, not_found, resent, resolve, unanswered
 from app.services.records import ProviderRecords
+from app.services.resends import grant_resends
 from app.services.sparing import Sparing
 from app.services.submitting import Assignment, DispatchConfig, Submitter, whole_seconds
 from app.services.webhooks import Adapters, capabilities_of, resenders_of
@@ -134,7 +135,11 @@ class Resolver:
             if not work:
                 return []
             fence = await next_fence(connection)
-            taken = [self._take(item, fence, asked_at) for item in work]
+            decided = [(item, *self._take(item, fence, asked_at)) for item in work]
+            resends = [item for item, _, question in decided if question and question.inquiry is Inquiry.RESEND]
+            granted = await grant_resends(connection, resends, lease=self._config.lease)
+            kept_back = {item.state.id for item in resends} - granted
+            taken = [(change, question) for item, change, question in decided if item.state.id not in kept_back]
             await apply_changes(connection, [change for change, _ in taken])
         return taken
 

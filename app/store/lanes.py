@@ -42,9 +42,10 @@ WITH_OTHERS: Final = """
     LEFT JOIN circuits AS c ON c.provider = l.provider
 """
 
-_IS_LIMITED: Final = """
+IS_LIMITED: Final = """
     p.rate IS NOT NULL OR p.in_flight_cap IS NOT NULL OR c.state <> 'closed' OR c.slow_since > now() - interval '10 s'
 """
+"""Whether a provider `p` with the circuit `c` has limits of its own; null where there are neither."""
 
 _PROVIDER_READY: Final = """
     CASE WHEN p.rate IS NOT NULL
@@ -94,7 +95,7 @@ _GOES_AT: Final = f"""
 _LOOK: Final = f"""
     , open AS (
         SELECT waiting.lane, waiting.priority, waiting.segments, l.account_id, l.provider, {LIMITS}, l.weight,
-               a.weight AS account_weight, coalesce({_IS_LIMITED}, false) AS is_limited,
+               a.weight AS account_weight, coalesce({IS_LIMITED}, false) AS is_limited,
                {_PROVIDER_READY} AS provider_ready_at, now() AS now,
                coalesce(max({_GOES_AT}) OVER more_urgent, '-infinity') AS goes_at
         FROM waiting LEFT JOIN lanes AS l ON l.id = waiting.lane {WITH_OTHERS}
