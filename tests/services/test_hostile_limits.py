@@ -137,4 +137,4 @@ async def test_of_very_many_lanes_of_one_account_those_of_another_have_their_sha
     await queue_messages(engine, sender="+12025550101", messages=500)
     senders = Counter(each.send.sender for each in await claim_all(dispatcher, limit=64, claims=10))
     assert senders.total() == 640
-    assert 300 <= senders["+12025550101"] <= 340
+    assert 256 <= senders["+12025550101"] <= 384  # half, but for turns that are dealt out and not yet taken

@@ -143,8 +143,8 @@ class Traffic:
     accepted: dict[str, tuple[str, Seen]] = field(default_factory=dict)
     """By the message's id: its sender, and when it was there to be sent."""
 
-    refused: Counter[str] = field(default_factory=Counter)
-    """Problem codes of requests that were not accepted."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Requests that were not accepted, by their sender and the problem's code."""
 
     async def send(self, wanted: Sequence[Wanted]) -> None:
         """Ask for each message at its moment."""
@@ -168,7 +168,7 @@ class Traffic:
                 assert document["segments"] == each.segments, document
                 self.accepted[document["id"]] = each.sender, Seen(at=time.time(), segments=each.segments)
             else:
-                self.refused[answer.json().get("code", "")] += 1
+                self.refused[each.sender, str(answer.json().get("code"))] += 1
 
 
 def by_sender(seen: Mapping[str, Sequence[float]], traffic: Traffic) -> tuple[dict[str, list[Seen]], ...]:
