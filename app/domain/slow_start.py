@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Final
 
 _OVER_SECONDS: Final = 9
@@ -18,3 +19,8 @@ def slow_rate(seconds_since: float) -> float:
     if seconds_since > _OVER_SECONDS:
         return math.inf
     return math.exp2(max(0.0, seconds_since))
+
+
+def is_slow(since: datetime | None, now: datetime) -> bool:
+    """Whether a slow start that began then, or will begin, still holds anything back; None for one that never began."""
+    return since is not None and slow_rate((now - since).total_seconds()) < math.inf

@@ -9,10 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, DateTime, Interval, Row, Text, bindparam, text
+from sqlalchemy import ARRAY, DateTime, Row, Text, bindparam, text
 
+from app.domain.circuit_breaker import Circuit, allowance, begin_trial
 from app.domain.grants import ProviderLimits
 from app.domain.lanes import Meter
+from app.domain.slow_start import is_slow
+from app.store.circuits import lock_circuits, write_circuit
 from app.store.engine import Connection
 
 _UNLIMITED: Final = 512.0
@@ -36,14 +39,6 @@ _LOCK: Final = text(
     """
 ).bindparams(bindparam("names", type_=ARRAY(Text)))
 
-_LOCK_CIRCUITS: Final = text(
-    """
-    SELECT provider, state, CASE WHEN slow_since > now() - interval '10 s' THEN slow_since END AS slow_since,
-           now() < coalesce(CASE state WHEN 'open' THEN open_until ELSE trial_until END, now()) AS is_shut
-    FROM circuits WHERE provider = ANY(:names) ORDER BY provider FOR UPDATE
-    """
-).bindparams(bindparam("names", type_=ARRAY(Text)))
-
 _IN_FLIGHT: Final = text(
     """
     SELECT m.provider, count(*) AS calls FROM dispatch_queue AS q JOIN messages AS m ON m.id = q.message_id
@@ -58,36 +53,27 @@ _CHARGE: Final = text(
     """
 ).bindparams(bindparam("names", type_=ARRAY(Text)), bindparam("arrival_at", type_=ARRAY(DateTime(timezone=True))))
 
-_BEGIN_TRIALS: Final = text(
-    """
-    UPDATE circuits SET state = 'half_open', changed_at = now(), trial_until = now() + :lasts
-    WHERE provider = ANY(:names) AND state <> 'closed'
-    """
-).bindparams(bindparam("names", type_=ARRAY(Text)), bindparam("lasts", type_=Interval))
-
 
 async def lock_limits(connection: Connection, names: Collection[str]) -> tuple[dict[str, ProviderLimits], datetime]:
-    """Lock what bounds these provider accounts, after a wait for other claims; others are left out.
+    """Lock what bounds these provider accounts, after a wait for other claims.
 
     Gives the database's time with them.
     """
     wanted = {"names": sorted(names)}
     await connection.execute(_COUNT, wanted)
     accounts = {row.name: row for row in await connection.execute(_LOCK, wanted)}
-    circuits = {row.provider: row for row in await connection.execute(_LOCK_CIRCUITS, wanted)}
+    circuits, now = await lock_circuits(connection, names)
     capped = [name for name, row in accounts.items() if row.in_flight_cap is not None]
     # Only now: who waited for the locks is to see what those before it took.
     calls = await _in_flight(connection, capped)
-    limits = {
+    return {
         name: ProviderLimits(
-            meter=_meter(accounts.get(name), circuits.get(name)),
-            calls=_calls(accounts.get(name), circuits.get(name), calls.get(name, 0)),
-            trial=name in circuits and circuits[name].state != "closed",
+            meter=_meter(accounts.get(name), circuit, now),
+            calls=_calls(accounts.get(name), allowance(circuit, now=now), calls.get(name, 0)),
+            trial=allowance(circuit, now=now) is not None,
         )
-        for name in {*accounts, *circuits}
-    }
-    now: datetime = await connection.scalar(text("SELECT now()"))
-    return limits, now
+        for name, circuit in circuits.items()
+    }, now
 
 
 async def charge_providers(connection: Connection, meters: Mapping[str, Meter]) -> None:
@@ -97,9 +83,12 @@ async def charge_providers(connection: Connection, meters: Mapping[str, Meter]) 
         await connection.execute(_CHARGE, charged)
 
 
-async def begin_trials(connection: Connection, names: Sequence[str], *, lasts: timedelta) -> None:
+async def begin_trials(connection: Connection, names: Collection[str], *, lasts: timedelta) -> None:
     """Note that a message is on its way to these providers, whose circuits are locked; a closed one stays so."""
-    await connection.execute(_BEGIN_TRIALS, {"names": list(names), "lasts": lasts})
+    circuits, now = await lock_circuits(connection, names)
+    for name, circuit in circuits.items():
+        if allowance(circuit, now=now) == 1:
+            await write_circuit(connection, name, begin_trial(circuit, now=now, lasts=lasts))
 
 
 async def _in_flight(connection: Connection, names: Sequence[str]) -> dict[str, int]:
@@ -108,8 +97,8 @@ async def _in_flight(connection: Connection, names: Sequence[str]) -> dict[str, 
     return {row.provider: row.calls for row in await connection.execute(_IN_FLIGHT, {"names": list(names)})}
 
 
-def _meter(account: Row[Any] | None, circuit: Row[Any] | None) -> Meter | None:
-    slow_since: datetime | None = None if circuit is None else circuit.slow_since
+def _meter(account: Row[Any] | None, circuit: Circuit, now: datetime) -> Meter | None:
+    slow_since = circuit.slow_since if is_slow(circuit.slow_since, now) else None
     if account is None or (account.rate is None and slow_since is None):
         return None
     rate = _UNLIMITED if account.rate is None else account.rate
@@ -117,9 +106,9 @@ def _meter(account: Row[Any] | None, circuit: Row[Any] | None) -> Meter | None:
     return Meter(rate=rate, burst=burst, arrival_at=account.arrival_at, slow_since=slow_since)
 
 
-def _calls(account: Row[Any] | None, circuit: Row[Any] | None, in_flight: int) -> int | None:
-    if circuit is not None and circuit.state != "closed":
-        return 0 if circuit.is_shut else 1
+def _calls(account: Row[Any] | None, allowed: int | None, in_flight: int) -> int | None:
+    if allowed is not None:
+        return allowed
     if account is None or account.in_flight_cap is None:
         return None
     most: int = account.in_flight_cap
