@@ -16,7 +16,7 @@ from app.domain.change import Work
 from app.domain.lane_plan import LanePlan
 from app.store.among import Among
 from app.store.engine import Connection, Engine, transaction
-from app.store.lanes import Look, WaitingLane, add_test_lanes, look
+from app.store.lanes import Look, WaitingLane, add_test_lanes, look, refresh_plans
 
 _CLAIMS: Final = 8
 """So many claims a plan is made for."""
@@ -60,6 +60,7 @@ class LanePlans:
 
     async def make(self, connection: Connection, *, room: int, work: Work, among: Among) -> LanePlan:
         """Look at the lanes, and deal out turns for several claims of this room."""
+        await refresh_plans(connection)
         began_at = time.monotonic()
         seen = await self._look(connection, work, among)
         seen_at = time.monotonic()

@@ -5,6 +5,8 @@ Lane rows are locked by claims that skip what is locked, and provider rows after
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +22,9 @@ from app.store.engine import Connection
 
 SANDBOX: Final = "sandbox"
 """The provider account of all test messages."""
+
+_PLANNED_AT: Final = "gateway_planned_at"
+_PLANS_LAST_SECONDS: Final = 1.0
 
 SENDABLE: Final = "leased_until IS NULL AND work IN ('send', 'send_alone')"
 """What the index over lanes holds; each of its statements has to say so."""
@@ -192,6 +197,19 @@ async def look(connection: Connection, *, work: Work, among: Among) -> Look:
         waiting=[_waiting_lane(row) for row in rows if row.provider is not None],
         missing=[row.lane for row in rows if row.provider is None],
     )
+
+
+async def refresh_plans(connection: Connection) -> None:
+    """Have the statements of this connection planned anew, at most once a second.
+
+    A plan is kept with its statement. One that was made while the queue was empty reads all of it when it is long, a
+    hundred times slower, and Postgres would not notice before the table is analyzed.
+    """
+    made = connection.sync_connection.info if connection.sync_connection is not None else {}
+    now = time.monotonic()
+    if now - made.get(_PLANNED_AT, -math.inf) >= _PLANS_LAST_SECONDS:
+        made[_PLANNED_AT] = now
+        await connection.execute(text("DISCARD PLANS"))
 
 
 async def add_test_lanes(connection: Connection, ids: Sequence[UUID]) -> None:
