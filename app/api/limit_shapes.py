@@ -19,6 +19,7 @@ from app.domain.limits import (
     MAX_SEGMENTS_A_DAY,
     MAX_WEIGHT,
     MIN_RATE,
+    MIN_SEGMENTS_A_DAY,
     MIN_WEIGHT,
     LimitSource,
 )
@@ -45,7 +46,7 @@ def _once_each(value: list[str]) -> list[str]:
 
 Rate = Annotated[float, Field(ge=float(MIN_RATE), le=float(MAX_RATE))]
 Burst = Annotated[int, Field(ge=1, le=MAX_BURST)]
-DailyCap = Annotated[int, Field(ge=1, le=MAX_SEGMENTS_A_DAY)]
+DailyCap = Annotated[int, Field(ge=MIN_SEGMENTS_A_DAY, le=MAX_SEGMENTS_A_DAY)]
 Weight = Annotated[float, Field(ge=MIN_WEIGHT, le=MAX_WEIGHT)]
 CampaignClass = Annotated[str, Field(pattern="^[A-Z]$")]
 Countries = Annotated[

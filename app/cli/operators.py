@@ -17,6 +17,7 @@ from app.domain.limits import (
     MAX_WAITING,
     MAX_WEIGHT,
     MIN_RATE,
+    MIN_SEGMENTS_A_DAY,
     MIN_WEIGHT,
 )
 from app.services.administration import AdministrationError
@@ -32,10 +33,10 @@ _BOUNDS: Final[dict[str, tuple[Decimal, Decimal]]] = {
     "weight": (Decimal(str(MIN_WEIGHT)), Decimal(str(MAX_WEIGHT))),
 }
 _WHOLE: Final = {
-    "burst": MAX_BURST,
-    "daily_cap": MAX_SEGMENTS_A_DAY,
-    "in_flight_cap": MAX_IN_FLIGHT,
-    "queued_cap": MAX_WAITING,
+    "burst": (1, MAX_BURST),
+    "daily_cap": (MIN_SEGMENTS_A_DAY, MAX_SEGMENTS_A_DAY),
+    "in_flight_cap": (1, MAX_IN_FLIGHT),
+    "queued_cap": (1, MAX_WAITING),
 }
 
 
@@ -72,7 +73,7 @@ def read_word(text: str) -> str | None:
 def _number(name: str, text: str) -> Decimal | float | int:
     option = f"--{name.replace('_', '-')}"
     whole = name in _WHOLE
-    low, high = (Decimal(1), Decimal(_WHOLE[name])) if whole else _BOUNDS[name]
+    low, high = _WHOLE[name] if whole else _BOUNDS[name]
     kind = "a whole number" if whole else "a number"
     wrong = AdministrationError(f"{option} must be {kind} from {low} to {high}, or none.")
     try:

@@ -12,11 +12,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from app.domain.message import MAX_SEGMENTS_LIMIT
+
 MIN_RATE: Final = Decimal("0.001")
 """A segment in a quarter of an hour; whoever wants less pauses the sender."""
 
 MAX_RATE: Final = Decimal(100_000)
 MAX_BURST: Final = 100_000
+MIN_SEGMENTS_A_DAY: Final = MAX_SEGMENTS_LIMIT
+"""As many as the longest message has, or one could be accepted that may never go and holds up all behind it."""
+
 MAX_SEGMENTS_A_DAY: Final = 10**9
 MIN_WEIGHT: Final = 0.01
 MAX_WEIGHT: Final = 1_000.0

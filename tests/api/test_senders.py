@@ -165,6 +165,7 @@ async def test_a_campaign_class_brings_its_rate(
         ({"burst": 1.5}, "/burst"),
         ({"burst": 100_001}, "/burst"),
         ({"daily_cap": 0}, "/daily_cap"),
+        ({"daily_cap": 9}, "/daily_cap"),
         ({"daily_cap": 10**9 + 1}, "/daily_cap"),
         ({"weight": 0}, "/weight"),
         ({"weight": 1001}, "/weight"),
@@ -192,7 +193,7 @@ async def test_what_cannot_be_set_is_refused_and_changes_nothing(
     changes: dict[str, Any],
     pointer: str,
 ) -> None:
-    answer = await change(client, admin, sender, daily_cap=changes.pop("daily_cap", 7), **changes)
+    answer = await change(client, admin, sender, daily_cap=changes.pop("daily_cap", 70), **changes)
     assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert (await client.get(f"/v1/senders/{sender['id']}", headers=admin)).json() == sender

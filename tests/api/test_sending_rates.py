@@ -82,7 +82,7 @@ async def test_a_new_rate_is_in_force_at_once_for_whoever_has_none_of_its_own(si
     for address, values in (
         ("+18335550101", {}),
         ("+18335550102", {"rate": 7}),
-        ("+18335550103", {"burst": 4, "daily_cap": 9}),
+        ("+18335550103", {"burst": 4, "daily_cap": 90}),
     ):
         await senders.add(OPERATOR, site.shop.name, address, {"provider": "sandbox", **values})
     answer = await site.put("toll_free", {**GRANTED, "daily_cap": 5000})
@@ -100,7 +100,7 @@ async def test_a_new_rate_is_in_force_at_once_for_whoever_has_none_of_its_own(si
         "+12025550100": (1.0, 1, None),
         "+18335550101": (10.0, 10, 5000),
         "+18335550102": (7.0, 7, 5000),
-        "+18335550103": (10.0, 4, 9),
+        "+18335550103": (10.0, 4, 90),
     }
 
 

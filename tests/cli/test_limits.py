@@ -18,7 +18,7 @@ REFUSED = (
     (("senders", "set", *SENDER, "--rate", "0"), "--rate must be a number from 0.001 to 100000, or none."),
     (("senders", "set", *SENDER, "--rate", "fast"), "--rate must be a number"),
     (("senders", "set", *SENDER, "--burst", "1.5"), "--burst must be a whole number from 1 to 100000, or none."),
-    (("senders", "set", *SENDER, "--daily-cap", "0"), "--daily-cap must be a whole number from 1 to 1000000000"),
+    (("senders", "set", *SENDER, "--daily-cap", "0"), "--daily-cap must be a whole number from 10 to 1000000000"),
     (("senders", "set", *SENDER, "--weight", "Infinity"), "--weight must be a number from 0.01 to 1000"),
     (("senders", "set", *SENDER, "--campaign-class", "H"), "There is no rate for this campaign class."),
     (("senders", "set", *SENDER, "--countries", "us"), "--countries must be codes of ISO 3166"),
@@ -62,8 +62,8 @@ def test_a_sender_is_changed_and_what_is_in_force_is_printed(gateway: Gateway) -
 def test_a_usual_rate_is_changed_for_all_senders_without_one_of_their_own(gateway: Gateway) -> None:
     said = gateway("rates", "set", "10dlc", "--rate", "2.5", "--source", "our provider", "--date", "2026-11-22")
     assert said.output == "10dlc: 2.5 segments/s, 3 at once\n"
-    assert gateway("rates", "set", "10dlc", "T", "--rate", "2", "--source", "TCR", "--daily-cap", "9").output == (
-        "10dlc T: 2 segments/s, 2 at once, 9 a day\n"
+    assert gateway("rates", "set", "10dlc", "T", "--rate", "2", "--source", "TCR", "--daily-cap", "90").output == (
+        "10dlc T: 2 segments/s, 2 at once, 90 a day\n"
     )
     [row] = [line.split() for line in gateway("senders", "list").output.splitlines() if line.startswith("+12")]
     assert row[3:5] == ["2.5", "3"]
