@@ -65,6 +65,11 @@ class Answer:
         assert isinstance(read, dict)
         return read
 
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """What it says of a message that stays true: an estimate is of its moment, and a repeat of the answer has none."""
+        return {**self.document, "estimated_send_at": None}
+
 
 def application(client: httpx.AsyncClient) -> ASGIApp:
     """Give the application that a client of this process speaks to, middleware and all."""
