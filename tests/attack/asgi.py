@@ -67,7 +67,7 @@ class Answer:
 
     @property
     def lasting(self) -> dict[str, Any]:
-        """What it says of a message that stays true: an estimate is of its moment, and a repeat of the answer has none."""
+        """What it says that stays true: an estimate is of its moment, and a repeat of the answer has none."""
         return {**self.document, "estimated_send_at": None}
 
 
