@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-AHEAD_SECONDS: Final = 0.03
+AHEAD_SECONDS: Final = 0.06
 """How long a claimed message may have to wait for its turn. Claims take about a third of that."""
 
 _SHORTEST_SECONDS: Final = 0.005
@@ -34,8 +34,8 @@ class Pace:
         self._ended += 1
 
     def ahead(self) -> int:
-        """Give how many messages may wait for a place, at most as many as are sent at once."""
-        return min(self._concurrency, round(self._per_second * AHEAD_SECONDS))
+        """Give how many messages may wait for a place, at most twice as many as are sent at once."""
+        return min(2 * self._concurrency, round(self._per_second * AHEAD_SECONDS))
 
     def room(self, taken: int, *, kept: int = 0) -> int:
         """Give how many messages to claim now, where so many are being sent or wait; 0 where that is not worth a claim.

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -93,6 +93,11 @@ def proxy(own_database_url: str) -> Iterator[PostgresProxy]:
         yield running
 
 
+def lasting(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says that stays true: an estimate is of its moment, and a repeat of the answer has none."""
+    return {**answer.json(), "estimated_send_at": None}
+
+
 async def serving(fleet: Fleet) -> Fleet:
     """Wait until an API process answers."""
     await asyncio.to_thread(fleet.wait_until_ready)
@@ -146,7 +151,7 @@ async def test_an_api_killed_in_the_middle_of_an_accept_leaves_one_message_to_th
             third = await customer.insist(victim, key)
             replayed = [answer.headers.get("idempotent-replayed") == "true" for answer in (second, third)]
             assert replayed == [STORED_BEFORE_THE_KILL[step], True]
-            assert second.json() == third.json()
+            assert lasting(second) == lasting(third)
             accepted[key] = second.json()["id"]
         complaints = [line for fleet in fleets for line in fleet.complaints()]
     assert await kept(engine) == accepted
@@ -170,7 +175,7 @@ async def test_an_api_cut_off_in_the_middle_of_an_accept_leaves_one_message_to_t
             assert first is not None
             firsts.add(first.status_code)
             answer = await customer.insist(fleet, key)
-            assert first.status_code == 503 or first.json() == answer.json()
+            assert first.status_code == 503 or lasting(first) == lasting(answer)
             for trap in traps:
                 await trap.has_sprung()
             accepted[key] = answer.json()["id"]
