@@ -47,7 +47,10 @@ def bounded(shares: Sequence[Share], providers: Mapping[str, ProviderLimits], *,
 
 
 class Grants:
-    """One claim's grants, all at one moment. A message that may not go keeps back what waits behind it in its lane."""
+    """One claim's grants, all at one moment. A message that may not go keeps back what waits behind it in its lane.
+
+    One for which its provider has too little left keeps back what else is to go there: it would never find enough.
+    """
 
     def __init__(self, providers: Mapping[str, ProviderLimits], *, others: int, now: datetime) -> None:
         """Take what bounds providers, how many messages may go that are no one-time codes, and the database's time."""
@@ -60,16 +63,18 @@ class Grants:
         }
         self._calls = {name: limits.calls for name, limits in providers.items() if limits.calls is not None}
         self._kept_back: set[UUID] = set()
+        self.used_up: set[str] = set()
+        """Providers for which somebody's turn has come who needs more than is left."""
 
     def take(self, lane: UUID, meter: Meter, provider: str, *, rank: int, segments: int) -> bool:
         """Grant a message if it may go; `meter` is its lane's, as it is locked."""
         if lane in self._kept_back:
             return False
         _, own = self._lanes.setdefault(lane, (meter, meter.allowance(self._now)))
-        whole = self._allowances.get(provider)
-        if not own.fits(segments) or not self._has_place(provider, rank) or (whole and not whole.fits(segments)):
+        if not own.fits(segments) or not self._has_place(provider, rank) or not self._has_enough(provider, segments):
             self._kept_back.add(lane)
             return False
+        whole = self._allowances.get(provider)
         own.take(segments)
         if whole is not None:
             whole.take(segments)
@@ -102,3 +107,9 @@ class Grants:
 
     def _has_place(self, provider: str, rank: int) -> bool:
         return (not rank or self._others > 0) and self._calls.get(provider, 1) > 0
+
+    def _has_enough(self, provider: str, segments: int) -> bool:
+        whole = self._allowances.get(provider)
+        if whole is not None and not whole.fits(segments):
+            self.used_up.add(provider)
+        return provider not in self.used_up

@@ -75,6 +75,10 @@ class LanePlan:
         """Note that a lane keeps back what else it has."""
         self._gone.add(key)
 
+    def close_provider(self, provider: str) -> None:
+        """Note that whoever is next at a provider waits for more than it takes now: nobody is to pass."""
+        self._gone.update((each.lane, each.rank) for each in self.candidates if each.provider == provider)
+
 
 def _key(share: Share) -> Key:
     return share.candidate.lane, share.candidate.rank

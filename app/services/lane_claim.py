@@ -110,6 +110,8 @@ class LaneClaim:
         if not grants.take(item.lane, item.meter, item.provider, rank=item.rank, segments=item.segments):
             if not item.rank or grants.others > 0:
                 self._plan.close((item.lane, item.rank))
+            if item.provider in grants.used_up:
+                self._plan.close_provider(item.provider)
             return False
         self._plan.taken[item.lane, item.rank] += item.segments
         self._called.add(item.provider)

@@ -17,6 +17,7 @@ from app.domain.lane_plan import LanePlan
 from app.store.among import Among
 from app.store.engine import Connection, Engine, transaction
 from app.store.lanes import Look, WaitingLane, add_test_lanes, look, refresh_plans
+from app.store.senders import rerate
 
 _CLAIMS: Final = 8
 """So many claims a plan is made for."""
@@ -76,12 +77,13 @@ class LanePlans:
         return self._plan
 
     async def _look(self, connection: Connection, work: Work, among: Among) -> Look:
-        """Look; the lanes of test messages that have none yet are made first."""
+        """Look; lanes that are missing are made first: of test messages, and of senders that an older version added."""
         seen = await look(connection, work=work, among=among)
         if seen.missing:
             # In a transaction of its own, or another claim would wait for the end of this one.
             async with transaction(self._engine) as beside:
                 await add_test_lanes(beside, seen.missing)
+                await rerate(beside, seen.missing)
             seen = await look(connection, work=work, among=among)
         return seen
 

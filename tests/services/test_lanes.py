@@ -267,3 +267,29 @@ async def test_a_thousand_lanes_all_have_their_turn(engine: Engine) -> None:
         assert claimed
         taken += lanes_of(claimed)
     assert set(taken) == {lane.id for lane in lanes[::20]}
+
+
+async def test_a_sender_that_an_older_version_added_gets_its_lane_from_the_first_claim(engine: Engine) -> None:
+    lane = await make_lane(engine, await make_account(engine))
+    await fill(engine, lane, 3)
+    await execute(engine, "DELETE FROM lanes WHERE id = :id", id=lane.id)
+    add = """
+        INSERT INTO senders (id, account_id, address, number_type, provider, rate)
+        VALUES (:id, :account, '+12025550199', '10dlc', 'sandbox', 2)
+    """
+    await execute(engine, add, id=lane.id, account=lane.account)
+    assert lanes_of(await claimer(engine).take(limit=16))[lane.id]
+
+
+async def test_dear_messages_are_not_starved_by_cheap_ones_at_a_provider_that_takes_little(engine: Engine) -> None:
+    await execute(engine, "INSERT INTO provider_accounts (name, rate, burst) VALUES ('narrow', 40, 3)")
+    dear, cheap = [await make_lane(engine, await make_account(engine), provider="narrow") for _ in range(2)]
+    await fill(engine, cheap, 400)
+    await fill(engine, dear, 5, segments=3)
+    claims, taken = claimer(engine), Counter[UUID]()
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        taken += lanes_of(await claims.take(limit=16))
+        await asyncio.sleep(0.005)
+    assert taken[dear.id]
+    assert taken[cheap.id]
