@@ -60,7 +60,9 @@ _HAS_LONE_RESEND: Final = text(
         JOIN messages AS m ON m.id = q.message_id
         JOIN attempts AS a ON a.message_id = m.id AND a.no = m.attempts
         WHERE q.work = 'resolve' AND q.leased_until IS NULL AND q.due_at <= now() AND {IS_LONE}
-        AND q.message_id <> ALL(:besides)
+        AND q.message_id <> ALL(:besides) AND NOT EXISTS (
+            SELECT FROM lanes AS l {WITH_OTHERS} WHERE l.id = q.lane AND NOT ({IS_OPEN})
+        )
     )
     """  # noqa: S608 - constants of this module
 ).bindparams(bindparam("resenders", type_=ARRAY(Text)), bindparam("besides", type_=ARRAY(Uuid)))
@@ -148,6 +150,6 @@ async def _rows(connection: Connection, shares: Sequence[Share], limit: int, wor
 
 
 async def has_lone_resend(connection: Connection, resenders: Collection[str], *, besides: Sequence[UUID]) -> bool:
-    """Tell whether anything is due that is to be asked about by a resend, with nothing else beside it."""
+    """Tell whether anything is due that may be asked about by a resend now, with nothing else beside it."""
     wanted = {"resenders": sorted(resenders), "besides": list(besides)}
     return bool(await connection.scalar(_HAS_LONE_RESEND, wanted))

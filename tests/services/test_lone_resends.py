@@ -97,6 +97,26 @@ async def test_a_resend_that_cannot_be_begun_calls_no_turn_while_it_is_left_alon
     await context.engine.dispose()
 
 
+@pytest.mark.usefixtures("suspect")
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "UPDATE lanes SET paused_at = now()",
+        "UPDATE accounts SET paused_at = now()",
+        "INSERT INTO circuits (provider, state, open_until) VALUES ('sandbox', 'open', now() + interval '1 minute')",
+    ],
+)
+async def test_a_resend_that_may_not_go_calls_no_turn_that_would_stop_the_others_for_nothing(
+    engine: Engine, shared_database_url: str, hold: str
+) -> None:
+    _, context = worker_with(shared_database_url, SANDBOX)
+    assert await context.dispatcher.has_lone()
+    async with engine.begin() as connection:
+        await connection.execute(text(hold))
+    assert not await context.dispatcher.has_lone()
+    await context.engine.dispose()
+
+
 def worker_with(database_url: str, sandbox: dict[str, Any]) -> tuple[Worker, WorkerContext]:
     """Make a worker as the process does, whose provider is asked by resends."""
     settings = settings_for(database_url, sandbox={**sandbox, "evidence": "idempotency-key"})
