@@ -12,6 +12,7 @@ from app.store.engine import Connection
 
 # Lanes are locked in the order of their ids, for two workers may hear of the same ones at once. Answers to calls that
 # were under way together come within moments: the first moves their lane, and only a longer wait moves it once more.
+# An account's test messages share a lane, though they come from many senders: of those, each waits by itself.
 _HOLD: Final = text(
     """
     WITH told AS (
@@ -20,7 +21,7 @@ _HOLD: Final = text(
         GROUP BY q.lane
     ), held AS MATERIALIZED (
         SELECT l.id, told.until, told.seconds FROM lanes AS l JOIN told ON told.lane = l.id
-        WHERE l.not_before IS NULL OR l.not_before + interval '1 second' < told.until
+        WHERE l.id <> l.account_id AND (l.not_before IS NULL OR l.not_before + interval '1 second' < told.until)
         ORDER BY l.id FOR UPDATE OF l
     )
     UPDATE lanes AS l SET not_before = held.until, slow_since = held.until
@@ -33,7 +34,7 @@ _HOLD: Final = text(
 async def hold_lanes(connection: Connection, waits: Mapping[UUID, float]) -> dict[UUID, float]:
     """Have the lanes of these messages wait for so many seconds and come back gently; give those that were moved.
 
-    A lane that waits already is never moved back. Messages that have left the queue move nothing.
+    A lane that waits already is never moved back. Messages that have left the queue move nothing, nor do test messages.
     """
     rows = await connection.execute(_HOLD, {"message_ids": list(waits), "seconds": list(waits.values())})
     return {row.id: row.seconds for row in rows}

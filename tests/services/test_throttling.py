@@ -26,12 +26,12 @@ def told(seconds: float | None) -> Deferred:
 
 @pytest.fixture
 async def messages(engine: Engine, accept: Accept) -> Sequence[UUID]:
-    """Messages of one lane, whose row there is."""
+    """Messages of one lane, which is a sender's."""
     ids = [await accept() for _ in range(3)]
     statement = """
         INSERT INTO lanes (id, account_id, provider, rate, burst)
-        SELECT DISTINCT lane, lane, 'sandbox', 100, 100 FROM dispatch_queue
-        ON CONFLICT (id) DO UPDATE SET not_before = NULL, slow_since = NULL
+        SELECT DISTINCT lane, '0192f3a0-1234-7abc-8def-0123456789ab'::uuid, 'sandbox', 100, 100 FROM dispatch_queue
+        ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, not_before = NULL, slow_since = NULL
     """
     async with engine.begin() as connection:
         await connection.execute(text(statement))
@@ -79,4 +79,13 @@ async def test_of_several_answers_at_once_the_longest_wait_counts_and_none_moves
 
 async def test_what_is_no_429_moves_no_lane(engine: Engine, messages: Sequence[UUID]) -> None:
     await heed(engine, (messages[0], AWAY), (messages[1], Accepted(provider_message_id="p-1")))
+    assert await waits(engine) is None
+
+
+async def test_the_lane_that_the_test_messages_of_all_senders_share_is_not_moved_by_one_of_them(
+    engine: Engine, messages: Sequence[UUID]
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE lanes SET account_id = id"))
+    await heed(engine, (messages[0], told(60)))
     assert await waits(engine) is None
