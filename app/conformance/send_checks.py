@@ -104,7 +104,9 @@ def a_request_is_built_from_its_arguments_alone(subject: Subject) -> Breaches:
 
 
 def our_own_id_travels(subject: Subject) -> Breaches:
-    """The status URL travels where the adapter says so; else our reference must."""
+    """The status URL travels where the adapter says so; else our reference must, unless the API takes neither."""
+    if not subject.adapter.capabilities.own_id:
+        return
     request = built(subject)
     text = "\n".join((request.url, *request.headers.values(), request.body.decode("utf-8", "replace")))
     readings = (text, unquote_plus(text), text.replace("\\/", "/"))

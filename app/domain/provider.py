@@ -50,6 +50,9 @@ class Capabilities:
     message_status_url: bool = False
     """The status webhook's URL can be set for each message, so our own id comes back with each report."""
 
+    own_id: bool = True
+    """Our reference or the status URL travels with each message; where not, reports come by the provider's id alone."""
+
     max_segments: int = 10
     """The longest message that the provider takes, in segments."""
 
