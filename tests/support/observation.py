@@ -59,7 +59,7 @@ async def until(engine: Engine, fleet: Fleet, query: str, at_least: int, *, with
 
 
 async def settled(
-    engine: Engine, fleet: Fleet, load: Load, batch: Iterable[Planned], *, within_seconds: float = 90
+    engine: Engine, fleet: Fleet, load: Load, batch: Iterable[Planned], *, within_seconds: float = 150
 ) -> Run:
     """Wait until nothing is left to do and give what is known then; at the deadline, what is known anyway."""
     silent = [planned.recipient for planned in batch if planned.is_silent]
