@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from app.store.engine import Engine
 from tests.conftest import FULL
 from tests.support.gateway import Tenant
+from tests.support.lasting import lasting
 from tests.support.observation import count
 from tests.support.postgres_proxy import Ending, PostgresProxy, Step
 from tests.support.processes import Fleet
@@ -91,11 +92,6 @@ async def customer(shop: Tenant) -> AsyncIterator[Customer]:
 def proxy(own_database_url: str) -> Iterator[PostgresProxy]:
     with PostgresProxy(own_database_url) as running:
         yield running
-
-
-def lasting(answer: httpx.Response) -> dict[str, Any]:
-    """What an answer says that stays true: an estimate is of its moment, and a repeat of the answer has none."""
-    return {**answer.json(), "estimated_send_at": None}
 
 
 async def serving(fleet: Fleet) -> Fleet:
