@@ -48,7 +48,7 @@ from app.domain.provider import (
     Unknown,
 )
 from app.domain.status import FINAL, RANKS, MessageStatus
-from app.domain.transitions import command, noted, objection, raise_to, with_failure
+from app.domain.transitions import command, noted, objection, raise_to, raised, with_failure
 
 
 def begin(
@@ -135,7 +135,7 @@ def report(
     priced = message.priced or said.price is not None
     if against is None:
         nothing_left = status is not MessageStatus.SENT and priced
-        change = raise_to(message, status, attempt=known, queue=LEAVE_QUEUE if nothing_left else follow_up)
+        change = raised(message, status, attempt=known, queue=LEAVE_QUEUE if nothing_left else follow_up)
     else:
         nothing_left = message.status in FINAL and priced
         change = noted(message, said.status, against, attempt=known)

@@ -67,6 +67,18 @@ def raise_to(
     against = objection(message, attempt, status)
     if against is not None:
         return noted(message, status, against, attempt=attempt, provider_status=provider_status)
+    return raised(message, status, attempt=attempt, queue=queue, provider_status=provider_status)
+
+
+def raised(
+    message: MessageState,
+    status: MessageStatus,
+    *,
+    attempt: AttemptState,
+    queue: QueueStep = LEAVE_QUEUE,
+    provider_status: str | None = None,
+) -> Change:
+    """Apply evidence against which there is no objection; `attempt` is as it is to be kept."""
     return _change(
         message,
         status,

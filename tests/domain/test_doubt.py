@@ -123,6 +123,15 @@ def test_a_late_acceptance_before_the_second_copy_leaves_stops_it() -> None:
     assert (change.status, change.queue, change.possible_duplicate) == (MessageStatus.SENT, LeaveQueue(), False)
 
 
+@pytest.mark.parametrize("status", [MessageStatus.EXPIRED, MessageStatus.FAILED, MessageStatus.UNDELIVERED])
+def test_a_bad_report_on_the_first_copy_before_the_second_leaves_ends_the_doubt_and_stops_it(
+    status: MessageStatus,
+) -> None:
+    message, attempt = doubted()
+    change = report(message, attempt, said(status))
+    assert (change.status, change.event.applied, change.possible_duplicate) == (status, True, False)
+
+
 def test_a_report_of_a_second_copy_that_was_deferred_keeps_both_in_doubt() -> None:
     message, _ = doubted()
     message, second = sending(message)
