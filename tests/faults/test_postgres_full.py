@@ -25,7 +25,7 @@ pytestmark = pytest.mark.fault
 
 FULL_SECONDS: Final = 4.0
 BACK_WITHIN_SECONDS: Final = 5.0
-LOOPS: Final = 8
+LOOPS: Final = 14
 """Of a worker, at most: each may say once in half a second, on average, that the database is away."""
 
 _END_ALL: Final = """
