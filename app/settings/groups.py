@@ -64,7 +64,9 @@ class DatabaseSettings(Group):
 class DispatchSettings(Group):
     """The worker."""
 
-    concurrency: int = Field(default=64, ge=1, le=1000, description="Sends in flight in each worker.")
+    concurrency: int = Field(
+        default=64, ge=1, le=1000, description="Sends in flight in each worker; a quarter for `otp` alone."
+    )
     send_deadline_seconds: float = Field(default=20, gt=0, description="Total time of one provider call, in seconds.")
     connect_seconds: float = Field(default=5, gt=0, description="Longest wait for a connection to a provider.")
     lease_seconds: float = Field(default=45, gt=0, description="How long a worker may be silent about its claims.")
